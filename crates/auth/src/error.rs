@@ -1,0 +1,97 @@
+//! What can go wrong with credentials and sealed secrets.
+
+/// What this crate returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why credentials or a sealed secret could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no token secret to sign with.
+    #[error("the token secret is empty")]
+    EmptyTokenSecret,
+    /// A token could not be signed.
+    #[error("cannot sign a token")]
+    SignToken {
+        /// Why.
+        source: jsonwebtoken::errors::Error,
+    },
+    /// A token does not hold: not ours, altered, or not well-formed.
+    #[error("the token is not valid")]
+    InvalidToken {
+        /// Why.
+        source: jsonwebtoken::errors::Error,
+    },
+    /// A token held once.
+    #[error("the token has expired")]
+    ExpiredToken,
+    /// A stored hash is not one of ours, or hashing failed.
+    #[error("cannot hash or compare a password")]
+    HashPassword {
+        /// Why.
+        source: argon2::password_hash::Error,
+    },
+    /// The parameters of the hash are out of range.
+    #[error("the password hash's parameters are invalid")]
+    HashParameters {
+        /// Why.
+        source: argon2::Error,
+    },
+    /// Hashing was cut off: the process is stopping.
+    #[error("hashing a password was cut off")]
+    HashInterrupted {
+        /// Why.
+        source: tokio::task::JoinError,
+    },
+    /// The key-encryption key is not 32 bytes in base64.
+    #[error("key-encryption key `{kek_id}` is not 32 bytes in base64")]
+    InvalidKek {
+        /// Its id.
+        kek_id: String,
+    },
+    /// The operating system gave no random bytes.
+    #[error("the system's random generator failed")]
+    Random,
+    /// A secret could not be sealed.
+    #[error("cannot seal secret `{aad}`")]
+    Seal {
+        /// What it is, without the secret.
+        aad: String,
+    },
+    /// A sealed secret was sealed under another key.
+    #[error("secret `{aad}` is sealed under key `{sealed_under}`, not `{kek_id}`")]
+    OtherKek {
+        /// What it is.
+        aad: String,
+        /// The key it needs.
+        sealed_under: String,
+        /// The key there is.
+        kek_id: String,
+    },
+    /// A sealed secret was altered, moved, or is not one.
+    #[error("sealed secret `{aad}` does not open")]
+    Open {
+        /// What it should be.
+        aad: String,
+    },
+}
+
+impl From<Error> for yuantus_domain::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::InvalidToken { .. } => {
+                Self::Unauthenticated { message: "the token is not valid" }
+            }
+            Error::ExpiredToken => Self::Unauthenticated { message: "the token has expired" },
+            Error::EmptyTokenSecret
+            | Error::SignToken { .. }
+            | Error::HashPassword { .. }
+            | Error::HashParameters { .. }
+            | Error::HashInterrupted { .. }
+            | Error::InvalidKek { .. }
+            | Error::Random
+            | Error::Seal { .. }
+            | Error::OtherKek { .. }
+            | Error::Open { .. } => Self::internal(error),
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Who calls and what they may do: passwords, tokens, the permission of every
+//! RPC, the caller of the running request, and secrets sealed at rest.
+//!
+//! Invariant: whatever is not in the permission table is denied, and no type
+//! here shows a secret.
+
+pub mod caller;
+pub mod error;
+pub mod passwords;
+pub mod permission;
+pub mod policy;
+pub mod principal;
+pub mod purpose;
+pub mod random;
+pub mod role;
+pub mod sealed;
+pub mod tokens;
+
+pub use caller::Caller;
+pub use error::{Error, Result};
+pub use passwords::Passwords;
+pub use permission::Permission;
+pub use principal::Principal;
+pub use random::{random_key, random_password};
+pub use role::Role;
+pub use sealed::{Aad, Sealer};
+pub use tokens::Tokens;

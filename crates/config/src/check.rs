@@ -1,0 +1,137 @@
+//! The rules that values obey, alone and together.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{AuthMode, Config, Environment, Error, Problem, Purpose, Result};
+
+const JWT_SECRET_BYTES: usize = 32;
+const KEY_BYTES: usize = 32;
+
+/// The problems found so far.
+#[derive(Default)]
+struct Findings(Vec<Problem>);
+
+impl Findings {
+    fn rule(&mut self, holds: bool, key: &str, rule: &str) {
+        if !holds {
+            self.0.push(Problem::new(key, rule));
+        }
+    }
+
+    fn set(&mut self, secret: &SecretString, key: &str, name: &str) {
+        self.rule(!secret.expose_secret().is_empty(), key, &format!("must be set ({name})"));
+    }
+
+    fn result(&mut self, result: Result<impl Sized>) {
+        if let Err(Error::Invalid { problems }) = result {
+            self.0.extend(problems);
+        }
+    }
+
+    fn finish(self) -> Result<()> {
+        if self.0.is_empty() { Ok(()) } else { Err(Error::Invalid { problems: self.0 }) }
+    }
+}
+
+/// Checks all that is set.
+pub(crate) fn check(config: &Config) -> Result<()> {
+    let mut findings = Findings::default();
+    databases(config, &mut findings);
+    secrets(config, &mut findings);
+    auth(config, &mut findings);
+    worker(config, &mut findings);
+    let drain = config.server.drain_seconds;
+    findings.rule(seconds(drain) || drain == 0.0, "server.drain_seconds", "must not be negative");
+    findings.rule(!config.storage.bucket.is_empty(), "storage.bucket", "must not be empty");
+    findings.finish()
+}
+
+/// Checks that what `purpose` needs is set.
+pub(crate) fn require(config: &Config, purpose: Purpose) -> Result<()> {
+    let mut findings = Findings::default();
+    let identity = &config.identity.database_url;
+    findings.set(identity, "identity.database_url", "YUANTUS_IDENTITY_DATABASE_URL");
+    if purpose != Purpose::Identity {
+        let template = &config.tenants.database_url_template;
+        findings.set(template, "tenants.database_url_template", "YUANTUS_DATABASE_URL_TEMPLATE");
+        findings.set(&config.secrets.key, "secrets.key", "YUANTUS_SECRET_KEY");
+        let access_key = config.storage.access_key_id.as_str().into();
+        findings.set(&access_key, "storage.access_key_id", "YUANTUS_S3_ACCESS_KEY_ID");
+        let secret_key = &config.storage.secret_access_key;
+        findings.set(secret_key, "storage.secret_access_key", "YUANTUS_S3_SECRET_ACCESS_KEY");
+    }
+    if purpose == Purpose::Api {
+        findings.set(&config.auth.jwt_secret, "auth.jwt_secret", "YUANTUS_JWT_SECRET_KEY");
+    }
+    findings.finish()
+}
+
+/// Checks that who needs no token cannot come from elsewhere.
+pub(crate) fn exposure(config: &Config) -> Result<()> {
+    let mut findings = Findings::default();
+    let guarded = config.auth.mode == AuthMode::Required
+        || config.environment == Environment::Dev
+        || config.server.listen.ip().is_loopback();
+    let rule = "may be disabled only on a loopback server.host or with environment = \"dev\"";
+    findings.rule(guarded, "auth.mode", rule);
+    findings.finish()
+}
+
+fn databases(config: &Config, findings: &mut Findings) {
+    if !config.identity.database_url.expose_secret().is_empty() {
+        findings.result(config.identity_url());
+    }
+    if !config.tenants.database_url_template.expose_secret().is_empty() {
+        findings.result(config.admin_url());
+        findings.result(config.name_template());
+    }
+    let connections = config.identity.max_connections;
+    findings.rule(connections >= 2, "identity.max_connections", "must be at least 2");
+    let maintenance = &config.tenants.maintenance_database;
+    findings.rule(!maintenance.is_empty(), "tenants.maintenance_database", "must not be empty");
+}
+
+fn secrets(config: &Config, findings: &mut Findings) {
+    let key = config.secrets.key.expose_secret();
+    let whole = key.is_empty() || STANDARD.decode(key).is_ok_and(|key| key.len() == KEY_BYTES);
+    findings.rule(whole, "secrets.key", "must be base64 of 32 bytes");
+    findings.rule(!config.secrets.key_id.is_empty(), "secrets.key_id", "must not be empty");
+}
+
+fn auth(config: &Config, findings: &mut Findings) {
+    let secret = config.auth.jwt_secret.expose_secret();
+    let strong = secret.is_empty()
+        || secret.len() >= JWT_SECRET_BYTES
+        || config.environment == Environment::Dev;
+    findings.rule(strong, "auth.jwt_secret", "must have at least 32 bytes in production");
+    findings.result(exposure(config));
+    findings.rule(config.auth.token_ttl_seconds > 0, "auth.token_ttl_seconds", "must be positive");
+}
+
+fn worker(config: &Config, findings: &mut Findings) {
+    let worker = &config.worker;
+    for (key, value) in [
+        ("worker.poll_interval_seconds", worker.poll_interval_seconds),
+        ("worker.lease_seconds", worker.lease_seconds),
+        ("worker.heartbeat_seconds", worker.heartbeat_seconds),
+        ("worker.reaper_seconds", worker.reaper_seconds),
+        ("worker.backoff_initial_seconds", worker.backoff_initial_seconds),
+        ("worker.backoff_max_seconds", worker.backoff_max_seconds),
+    ] {
+        findings.rule(seconds(value), key, "must be positive and at most a year");
+    }
+    let shorter = worker.heartbeat_seconds < worker.lease_seconds;
+    findings.rule(shorter, "worker.heartbeat_seconds", "must be less than worker.lease_seconds");
+    let ordered = worker.backoff_initial_seconds <= worker.backoff_max_seconds;
+    let rule = "must be at most worker.backoff_max_seconds";
+    findings.rule(ordered, "worker.backoff_initial_seconds", rule);
+    findings.rule(worker.concurrency > 0, "worker.concurrency", "must be positive");
+    findings.rule(worker.max_attempts > 0, "worker.max_attempts", "must be positive");
+    findings.rule(worker.lane_depth > 0, "worker.lane_depth", "must be positive");
+}
+
+/// A length of time that a `Duration` can hold and a person can mean.
+fn seconds(value: f64) -> bool {
+    value > 0.0 && value <= 366.0 * 86_400.0
+}

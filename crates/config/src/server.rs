@@ -1,0 +1,47 @@
+//! `[server]`: what the API listens on.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+/// `[server]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "Raw")]
+pub struct Server {
+    /// Address gRPC and REST are served on.
+    pub listen: SocketAddr,
+    /// Seconds requests under way get to finish at a stop.
+    pub drain_seconds: f64,
+}
+
+impl Server {
+    /// How long requests under way get to finish at a stop.
+    pub fn drain(&self) -> Duration {
+        Duration::from_secs_f64(self.drain_seconds)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    host: String,
+    port: u16,
+    drain_seconds: f64,
+}
+
+impl TryFrom<Raw> for Server {
+    type Error = String;
+
+    fn try_from(raw: Raw) -> Result<Self, String> {
+        let ip = match raw.host.as_str() {
+            "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            host => host.trim_matches(['[', ']']).parse().map_err(|_| {
+                format!("server.host must be an IP address or localhost, not `{host}`")
+            })?,
+        };
+        Ok(Self { listen: SocketAddr::new(ip, raw.port), drain_seconds: raw.drain_seconds })
+    }
+}

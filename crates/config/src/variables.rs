@@ -1,0 +1,131 @@
+//! The environment as a figment provider.
+//!
+//! A variable's text becomes the type that the key has in `default.toml`, so
+//! that a password of digits stays text.
+
+use figment::{
+    Metadata, Profile, Provider,
+    value::{Dict, Map, Value},
+};
+
+/// Names that the runbooks use, and the keys they stand for.
+const NAMES: &[(&str, &str)] = &[
+    ("YUANTUS_AUTH_MODE", "auth.mode"),
+    ("YUANTUS_BUNDLE", "tenants.bundle"),
+    ("YUANTUS_DATABASE_URL_TEMPLATE", "tenants.database_url_template"),
+    ("YUANTUS_HOST", "server.host"),
+    ("YUANTUS_IDENTITY_DATABASE_URL", "identity.database_url"),
+    ("YUANTUS_JWT_SECRET_KEY", "auth.jwt_secret"),
+    ("YUANTUS_LOG_FORMAT", "log.format"),
+    ("YUANTUS_LOG_LEVEL", "log.level"),
+    ("YUANTUS_NODE_ID", "worker.node_id"),
+    ("YUANTUS_PORT", "server.port"),
+    ("YUANTUS_S3_ACCESS_KEY_ID", "storage.access_key_id"),
+    ("YUANTUS_S3_BUCKET_NAME", "storage.bucket"),
+    ("YUANTUS_S3_ENDPOINT_URL", "storage.endpoint_url"),
+    ("YUANTUS_S3_PUBLIC_ENDPOINT_URL", "storage.public_endpoint_url"),
+    ("YUANTUS_S3_REGION", "storage.region"),
+    ("YUANTUS_S3_SECRET_ACCESS_KEY", "storage.secret_access_key"),
+    ("YUANTUS_SECRET_KEY", "secrets.key"),
+    ("YUANTUS_STORAGE_TYPE", "storage.type"),
+];
+
+/// Read by the command line, not by the configuration.
+const ELSEWHERE: &[&str] = &[
+    "YUANTUS_CONFIG",
+    "YUANTUS_CRASH_AT",
+    "YUANTUS_PROFILE",
+    "YUANTUS_REPEAT_STEPS",
+    "YUANTUS_SERVER",
+    "YUANTUS_TOKEN",
+];
+
+/// What the environment sets.
+#[derive(Default)]
+pub(crate) struct Variables {
+    data: Dict,
+    /// Names that begin with `YUANTUS_` and mean nothing.
+    pub(crate) unknown: Vec<String>,
+}
+
+impl Variables {
+    /// Sorts variables into keys of `defaults`; others than `YUANTUS_*` are
+    /// nobody's business here.
+    pub(crate) fn collect(
+        defaults: &Dict,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
+        let mut found = Self::default();
+        for (name, text) in variables {
+            let Some(rest) = name.strip_prefix("YUANTUS_") else {
+                continue;
+            };
+            if ELSEWHERE.contains(&name.as_str()) {
+                continue;
+            }
+            let known = NAMES.iter().find(|(known, _)| *known == name);
+            let key = match known {
+                Some((_, key)) => (*key).to_owned(),
+                None => rest.to_ascii_lowercase().replace("__", "."),
+            };
+            if !found.set(defaults, &key, &text) {
+                found.unknown.push(name);
+            }
+        }
+        found.unknown.sort();
+        found
+    }
+
+    fn set(&mut self, defaults: &Dict, key: &str, text: &str) -> bool {
+        let (section, key) = match key.split_once('.') {
+            Some((section, key)) => (Some(section), key),
+            None => (None, key),
+        };
+        let known = match section {
+            Some(section) => defaults.get(section).and_then(Value::as_dict),
+            None => Some(defaults),
+        };
+        let Some(default) = known.and_then(|known| known.get(key)) else {
+            return false;
+        };
+        if default.as_dict().is_some() {
+            return false;
+        }
+        let value = typed(default, text);
+        match section {
+            None => self.data.insert(key.to_owned(), value),
+            Some(section) => {
+                let entry =
+                    self.data.entry(section.to_owned()).or_insert_with(|| Value::from(Dict::new()));
+                let Value::Dict(_, dict) = entry else {
+                    return false;
+                };
+                dict.insert(key.to_owned(), value)
+            }
+        };
+        true
+    }
+}
+
+/// Text that is no number where one is due stays text; the type error that
+/// follows names the key.
+fn typed(default: &Value, text: &str) -> Value {
+    match default {
+        Value::Num(..) => match (text.parse::<i64>(), text.parse::<f64>()) {
+            (Ok(integer), _) => Value::from(integer),
+            (_, Ok(float)) => Value::from(float),
+            _ => Value::from(text),
+        },
+        _ => Value::from(text),
+    }
+}
+
+impl Provider for Variables {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("the environment")
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        Ok(Map::from([(Profile::Default, self.data.clone())]))
+    }
+}

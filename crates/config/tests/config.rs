@@ -1,0 +1,225 @@
+//! Loading, layering and refusing configurations.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::{io::Write, path::Path};
+
+use secrecy::ExposeSecret;
+use yuantus_config::{AuthMode, Config, DEFAULT_TOML, Environment, Error, Loaded, Purpose, Result};
+
+const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+
+fn load(variables: &[(&str, &str)]) -> Result<Loaded> {
+    load_file(None, variables)
+}
+
+fn load_file(file: Option<&Path>, variables: &[(&str, &str)]) -> Result<Loaded> {
+    let owned = variables.iter().map(|(name, text)| (name.to_string(), text.to_string()));
+    Config::load_from(file, owned)
+}
+
+fn refused(variables: &[(&str, &str)]) -> String {
+    load(variables).unwrap_err().to_string()
+}
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+#[test]
+fn the_defaults_load_and_are_those_documented() {
+    let config = load(&[]).unwrap().config;
+    assert_eq!(config.environment, Environment::Production);
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:7910");
+    assert_eq!(config.auth.mode, AuthMode::Required);
+    assert_eq!((config.tenants.spare_target, config.worker.concurrency), (4, 16));
+    assert_eq!((config.tenants.bundle, config.tenants.client_port), (None, None));
+}
+
+#[test]
+fn every_key_has_a_comment_before_it() {
+    let lines: Vec<&str> = DEFAULT_TOML.lines().collect();
+    for pair in lines.windows(2).filter(|pair| pair[1].contains(" = ") && !pair[1].starts_with('#'))
+    {
+        let grouped = pair[1].starts_with("client_port");
+        assert!(pair[0].starts_with('#') || grouped, "{}", pair[1]);
+    }
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
+    let file =
+        file("[worker]\nlease_seconds = 12\nheartbeat_seconds = 3\n[log]\nlevel = \"debug\"\n");
+    let loaded = load_file(
+        Some(file.path()),
+        &[("YUANTUS_WORKER__LEASE_SECONDS", "1.5"), ("YUANTUS_WORKER__HEARTBEAT_SECONDS", "0.5")],
+    )
+    .unwrap();
+    assert_eq!(loaded.config.worker.lease_seconds, 1.5);
+    assert_eq!(loaded.config.worker.heartbeat().as_millis(), 500);
+    assert_eq!(loaded.config.log.level, "debug");
+    assert_eq!(loaded.config.worker.reaper_seconds, 5.0);
+}
+
+#[test]
+fn the_environment_of_the_multi_tenancy_runbook_is_taken_as_printed() {
+    let base = "postgresql+psycopg://yuantus:yuantus@localhost:55432";
+    let loaded = load(&[
+        ("YUANTUS_TENANCY_MODE", "db-per-tenant-org"),
+        ("YUANTUS_SCHEMA_MODE", "migrations"),
+        ("YUANTUS_DATABASE_URL", &format!("{base}/yuantus")),
+        (
+            "YUANTUS_DATABASE_URL_TEMPLATE",
+            &format!("{base}/yuantus_mt_pg__{{tenant_id}}__{{org_id}}"),
+        ),
+        ("YUANTUS_IDENTITY_DATABASE_URL", &format!("{base}/yuantus_identity_mt_pg")),
+        ("YUANTUS_STORAGE_TYPE", "s3"),
+        ("YUANTUS_S3_ENDPOINT_URL", "http://localhost:9000"),
+        ("YUANTUS_S3_PUBLIC_ENDPOINT_URL", "http://localhost:9000"),
+    ])
+    .unwrap();
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let config = loaded.config;
+    config.require(Purpose::Identity).unwrap();
+    let url = |database: &str| format!("postgresql://yuantus:yuantus@localhost:55432/{database}");
+    assert_eq!(config.admin_url().unwrap().as_str(), url("postgres"));
+    assert_eq!(config.identity_url().unwrap().as_str(), url("yuantus_identity_mt_pg"));
+    assert_eq!(config.name_template().unwrap().prefix(), "yuantus_mt_pg__");
+    assert_eq!(config.storage.endpoint_url.as_deref(), Some("http://localhost:9000"));
+}
+
+#[test]
+fn one_database_url_stands_for_both_others() {
+    let url = "postgresql://u:p@db/app?sslmode=require";
+    let config = load(&[("YUANTUS_DATABASE_URL", url)]).unwrap().config;
+    let identity = config.identity_url().unwrap();
+    assert_eq!(identity.as_str(), "postgresql://u:p@db/yuantus_identity_mt_pg?sslmode=require");
+    assert_eq!(config.admin_url().unwrap().path(), "/postgres");
+}
+
+#[test]
+fn host_and_port_name_what_to_listen_on() {
+    for (host, listen) in
+        [("0.0.0.0", "0.0.0.0:1"), ("::1", "[::1]:1"), ("localhost", "127.0.0.1:1")]
+    {
+        let loaded = load(&[("YUANTUS_HOST", host), ("YUANTUS_PORT", "1")]).unwrap();
+        assert_eq!(loaded.config.server.listen.to_string(), listen);
+    }
+    assert!(
+        refused(&[("YUANTUS_HOST", "example.org")]).contains("server.host must be an IP address")
+    );
+    assert!(refused(&[("YUANTUS_PORT", "70000")]).contains("server.port must be"));
+}
+
+#[test]
+fn text_of_digits_stays_text() {
+    let config = load(&[("YUANTUS_S3_SECRET_ACCESS_KEY", "12345"), ("YUANTUS_NODE_ID", "1")])
+        .unwrap()
+        .config;
+    assert_eq!(config.storage.secret_access_key.expose_secret(), "12345");
+    assert_eq!(config.worker.node_id.as_deref(), Some("1"));
+}
+
+#[test]
+fn unknown_variables_are_warned_of_and_unknown_keys_of_a_file_refused() {
+    let loaded =
+        load(&[("YUANTUS_WORKER__LEASE", "1"), ("YUANTUS_SERVER", "http://x"), ("PATH", "/")])
+            .unwrap();
+    assert_eq!(loaded.warnings, ["YUANTUS_WORKER__LEASE is not known, ignored"]);
+    let unknown = load_file(Some(file("[worker]\nlease = 1\n").path()), &[]).unwrap_err();
+    assert_eq!(unknown.to_string(), "invalid configuration: worker.lease is not a known key");
+}
+
+#[test]
+fn a_rule_that_is_broken_is_named_with_its_key() {
+    let cases: &[(&str, &str, &str)] = &[
+        ("YUANTUS_WORKER__HEARTBEAT_SECONDS", "30", "worker.heartbeat_seconds must be less than"),
+        ("YUANTUS_WORKER__LEASE_SECONDS", "nan", "worker.lease_seconds must be positive"),
+        ("YUANTUS_WORKER__CONCURRENCY", "0", "worker.concurrency must be positive"),
+        ("YUANTUS_WORKER__CONCURRENCY", "many", "worker.concurrency must be"),
+        ("YUANTUS_SECRET_KEY", "c2hvcnQ=", "secrets.key must be base64 of 32 bytes"),
+        ("YUANTUS_JWT_SECRET_KEY", "short", "auth.jwt_secret must have at least 32 bytes"),
+        ("YUANTUS_AUTH_MODE", "optional", "auth.mode must be required or disabled"),
+        ("YUANTUS_TENANCY_MODE", "single", "tenancy_mode must be db-per-tenant-org"),
+        ("YUANTUS_STORAGE_TYPE", "local", "storage.type must be s3"),
+        (
+            "YUANTUS_DATABASE_URL_TEMPLATE",
+            "postgresql://u@h/x",
+            "tenants.database_url_template must hold",
+        ),
+        (
+            "YUANTUS_IDENTITY_DATABASE_URL",
+            "mysql://h/x",
+            "identity.database_url must be a postgresql",
+        ),
+    ];
+    for (name, text, expected) in cases {
+        let error = refused(&[(name, text)]);
+        assert!(error.contains(expected), "{name}={text}: {error}");
+    }
+}
+
+#[test]
+fn authentication_is_disabled_only_where_nobody_else_can_call() {
+    let disabled = ("YUANTUS_AUTH_MODE", "disabled");
+    assert!(load(&[disabled]).is_ok());
+    assert!(load(&[disabled, ("YUANTUS_HOST", "0.0.0.0"), ("YUANTUS_ENVIRONMENT", "dev")]).is_ok());
+    assert!(
+        refused(&[disabled, ("YUANTUS_HOST", "0.0.0.0")])
+            .contains("auth.mode may be disabled only")
+    );
+}
+
+#[test]
+fn a_process_says_all_that_it_lacks_at_once() {
+    let config = load(&[("YUANTUS_SECRET_KEY", KEY)]).unwrap().config;
+    let error = config.require(Purpose::Api).unwrap_err();
+    let Error::Invalid { problems } = &error else { panic!("{error}") };
+    let keys: Vec<&str> = problems.iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(
+        keys,
+        [
+            "identity.database_url",
+            "tenants.database_url_template",
+            "storage.access_key_id",
+            "storage.secret_access_key",
+            "auth.jwt_secret"
+        ]
+    );
+}
+
+#[test]
+fn no_error_and_no_debug_output_holds_a_secret() {
+    let secret = "hunter2-hunter2-hunter2-hunter2-";
+    let config = load(&[
+        ("YUANTUS_JWT_SECRET_KEY", secret),
+        ("YUANTUS_S3_SECRET_ACCESS_KEY", secret),
+        ("YUANTUS_DATABASE_URL", "postgresql://u:hunter2@h/x"),
+        ("YUANTUS_SECRET_KEY", KEY),
+    ])
+    .unwrap()
+    .config;
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("hunter2") && !shown.contains(KEY), "{shown}");
+    let bad = [
+        file("[auth]\njwt_secret = 271828\n"),
+        file("[auth]\njwt_secret = [\"hunter2\"]\n"),
+        file("[auth]\njwt_secret = \"hunter2\n"),
+        file("[identity]\ndatabase_url = \"hunter2\"\n"),
+    ];
+    for file in bad {
+        let error = load_file(Some(file.path()), &[]).unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("hunter2") && !shown.contains("271828"), "{shown}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_or_not_toml_is_named() {
+    let missing = load_file(Some(Path::new("/nonexistent/yuantus.toml")), &[]).unwrap_err();
+    assert!(matches!(missing, Error::ReadFile { .. }), "{missing}");
+    let broken = load_file(Some(file("[worker]\nlease_seconds = = 3\n").path()), &[]).unwrap_err();
+    assert!(broken.to_string().contains("line 2"), "{broken}");
+}

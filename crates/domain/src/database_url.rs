@@ -1,0 +1,59 @@
+//! `YUANTUS_DATABASE_URL_TEMPLATE`: which server the orgs' databases are on
+//! and how they are named.
+
+use url::Url;
+
+use crate::{DatabaseName, Error, OrgKey, Result};
+
+/// A URL whose path holds `{tenant_id}` and `{org_id}`.
+#[derive(Clone)]
+pub struct DatabaseUrlTemplate {
+    name_template: String,
+}
+
+impl DatabaseUrlTemplate {
+    /// Parses a template; schemes `postgresql`, `postgres` and
+    /// `postgresql+psycopg` are the same to us.
+    pub fn parse(template: &str) -> Result<Self> {
+        let invalid = |rule: &str| Error::invalid("database_url_template", rule);
+        let (_, name) =
+            template.rsplit_once('/').ok_or_else(|| invalid("must end in /DATABASE_NAME"))?;
+        let name_template = name.split('?').next().unwrap_or_default().to_owned();
+        for id in ["{tenant_id}", "{org_id}"] {
+            if name_template.matches(id).count() != 1 {
+                return Err(invalid("must hold {tenant_id} and {org_id} once each, in its path"));
+            }
+        }
+        let literal = name_template.replace("{tenant_id}", "").replace("{org_id}", "");
+        if !literal.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
+            return Err(invalid("may hold letters, digits, `_` and `-` only around the ids"));
+        }
+        if !name_template.contains("{tenant_id}__{org_id}") {
+            return Err(invalid("must separate the ids by `__`, which no id holds"));
+        }
+        Ok(Self { name_template })
+    }
+
+    /// The name of an org's database.
+    pub fn database_name(&self, key: &OrgKey) -> Result<DatabaseName> {
+        DatabaseName::render(&self.name_template, key)
+    }
+
+    /// What every name begins with, such as `yuantus_mt_pg__`.
+    pub fn prefix(&self) -> &str {
+        self.name_template.split('{').next().unwrap_or_default()
+    }
+}
+
+/// Reads a PostgreSQL URL as SQLAlchemy and libpq write it: the driver part of
+/// `postgresql+psycopg://` is dropped.
+pub fn parse_url(field: &'static str, text: &str) -> Result<Url> {
+    let (scheme, rest) =
+        text.split_once("://").ok_or_else(|| Error::invalid(field, "must be a URL"))?;
+    let base = scheme.split('+').next().unwrap_or_default();
+    if !matches!(base, "postgres" | "postgresql") {
+        return Err(Error::invalid(field, "must be a postgresql:// URL"));
+    }
+    Url::parse(&format!("postgresql://{rest}"))
+        .map_err(|_| Error::invalid(field, "must be a postgresql:// URL"))
+}

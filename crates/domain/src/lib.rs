@@ -1,0 +1,26 @@
+//! The nouns of the control plane and the rules they obey: no I/O, no async.
+//!
+//! Invariant: a value of a type in this crate is valid. Parsing is the only
+//! way in, so nothing further along has to check an id again.
+
+pub mod backup_prefix;
+pub mod database_name;
+pub mod database_url;
+pub mod error;
+pub mod id;
+pub mod idempotency;
+pub mod operation;
+pub mod operation_input;
+pub mod page;
+pub mod plan;
+pub mod state;
+
+pub use database_name::DatabaseName;
+pub use database_url::DatabaseUrlTemplate;
+pub use error::{Error, Result};
+pub use id::{OrgId, OrgKey, TenantId, Username};
+pub use idempotency::IdempotencyKey;
+pub use operation::{Lane, OperationType};
+pub use page::PageSize;
+pub use plan::Plan;
+pub use state::{BackupState, DatabaseState, OperationState, OrgStatus, TenantStatus};

@@ -1,0 +1,98 @@
+//! Errors name the query that failed; what a client may hear of it is decided
+//! in the conversion to the domain's error.
+
+use std::time::Duration;
+
+use sea_orm::{DbErr, RuntimeErr};
+
+/// What queries return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A query on the identity database failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database answered with an error, or not at all.
+    #[error("{query}")]
+    Query {
+        /// What was to be done, such as `insert org`.
+        query: &'static str,
+        /// Why it failed.
+        source: DbErr,
+    },
+    /// A stored word that this version does not know.
+    #[error("{column} holds `{value}`, which is not known")]
+    Unknown {
+        /// Table and column.
+        column: &'static str,
+        /// What it holds.
+        value: String,
+    },
+}
+
+/// Names the query an error comes from.
+pub trait Context<T> {
+    /// Wraps an error as that of `query`.
+    fn during(self, query: &'static str) -> Result<T>;
+}
+
+impl<T> Context<T> for std::result::Result<T, DbErr> {
+    fn during(self, query: &'static str) -> Result<T> {
+        self.map_err(|source| Error::Query { query, source })
+    }
+}
+
+impl<T> Context<T> for std::result::Result<T, sqlx::Error> {
+    fn during(self, query: &'static str) -> Result<T> {
+        self.map_err(|e| DbErr::Query(RuntimeErr::SqlxError(e.into()))).during(query)
+    }
+}
+
+impl Error {
+    /// The SQLSTATE, where the server gave one.
+    pub fn sqlstate(&self) -> Option<String> {
+        let Self::Query { source, .. } = self else { return None };
+        let (DbErr::Exec(RuntimeErr::SqlxError(e))
+        | DbErr::Query(RuntimeErr::SqlxError(e))
+        | DbErr::Conn(RuntimeErr::SqlxError(e))) = source
+        else {
+            return None;
+        };
+        e.as_database_error().and_then(|e| e.code()).map(|code| code.into_owned())
+    }
+
+    /// Whether a row of that key is there already.
+    pub fn is_unique_violation(&self) -> bool {
+        self.sqlstate().as_deref() == Some("23505")
+    }
+
+    /// Whether the same query may work later: no connection, server stopping
+    /// or starting, deadlock, serialisation.
+    pub fn is_transient(&self) -> bool {
+        match self.sqlstate() {
+            Some(code) => {
+                matches!(&code[..2], "08" | "53" | "57") || matches!(&*code, "40001" | "40P01")
+            }
+            None => !matches!(
+                self,
+                Self::Unknown { .. }
+                    | Self::Query {
+                        source: DbErr::Json(_) | DbErr::Type(_) | DbErr::Custom(_),
+                        ..
+                    }
+            ),
+        }
+    }
+}
+
+impl From<Error> for yuantus_domain::Error {
+    fn from(error: Error) -> Self {
+        if error.is_transient() {
+            return Self::Unavailable {
+                reason: "IDENTITY_DATABASE_UNAVAILABLE",
+                message: "the identity database cannot be reached now".into(),
+                retry_after: Duration::from_secs(2),
+            };
+        }
+        Self::internal(error)
+    }
+}

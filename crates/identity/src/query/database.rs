@@ -1,0 +1,142 @@
+//! The orgs' databases.
+
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, ExprTrait},
+};
+use yuantus_domain::{DatabaseName, DatabaseState};
+
+use crate::{
+    Context, OrgScope, Result, TenantScope,
+    entity::database::{ActiveModel, Column, Entity, Model},
+};
+
+/// At most `limit` databases after `(tenant, org)`, in that order, of all
+/// tenants: for the platform's own overviews.
+pub async fn page(
+    db: &impl ConnectionTrait,
+    after: Option<(&str, &str)>,
+    limit: usize,
+) -> Result<Vec<Model>> {
+    let mut query = Entity::find()
+        .order_by_asc(Column::TenantId)
+        .order_by_asc(Column::OrgId)
+        .limit(limit as u64);
+    if let Some((tenant, org)) = after {
+        query = query.filter(
+            Expr::tuple([Expr::col(Column::TenantId), Expr::col(Column::OrgId)])
+                .gt(Expr::tuple([Expr::value(tenant), Expr::value(org)])),
+        );
+    }
+    query.all(db).await.during("list databases")
+}
+
+/// Whether any org's database has this name.
+pub async fn is_recorded(db: &impl ConnectionTrait, name: &DatabaseName) -> Result<bool> {
+    let found = Entity::find().filter(Column::Name.eq(name.as_str())).one(db).await;
+    Ok(found.during("find database by name")?.is_some())
+}
+
+impl TenantScope<'_> {
+    pub(crate) async fn databases_of(
+        &self,
+        db: &impl ConnectionTrait,
+        orgs: &[&str],
+    ) -> Result<Vec<Model>> {
+        Entity::find()
+            .filter(Column::TenantId.eq(self.tenant.as_str()))
+            .filter(Column::OrgId.is_in(orgs.iter().copied()))
+            .all(db)
+            .await
+            .during("list databases of tenant")
+    }
+}
+
+impl OrgScope<'_> {
+    /// The org's database.
+    pub async fn database(&self, db: &impl ConnectionTrait) -> Result<Option<Model>> {
+        Entity::find_by_id((self.tenant_id().to_owned(), self.org_id().to_owned()))
+            .one(db)
+            .await
+            .during("find database")
+    }
+
+    /// Records the database that is to be made, with its sealed password.
+    pub async fn insert_database(
+        &self,
+        db: &impl ConnectionTrait,
+        name: &DatabaseName,
+        sealed_password: Vec<u8>,
+    ) -> Result<Model> {
+        ActiveModel {
+            tenant_id: Set(self.tenant_id().into()),
+            org_id: Set(self.org_id().into()),
+            name: Set(name.to_string()),
+            role: Set(name.to_string()),
+            state: Set(DatabaseState::Provisioning.as_str().into()),
+            sealed_password: Set(sealed_password),
+            ..Default::default()
+        }
+        .insert(db)
+        .await
+        .during("insert database")
+    }
+
+    /// Records where the database is.
+    pub async fn set_database_state(
+        &self,
+        db: &impl ConnectionTrait,
+        state: DatabaseState,
+    ) -> Result<()> {
+        Entity::update_many()
+            .col_expr(Column::State, Expr::value(state.as_str()))
+            .col_expr(Column::UpdatedAt, Expr::current_timestamp())
+            .filter(Column::TenantId.eq(self.tenant_id()))
+            .filter(Column::OrgId.eq(self.org_id()))
+            .exec(db)
+            .await
+            .during("set database state")
+            .map(drop)
+    }
+
+    /// Records that the database can be used, and which migration it is at.
+    pub async fn set_database_ready(
+        &self,
+        db: &impl ConnectionTrait,
+        revision: i64,
+        fingerprint: &str,
+    ) -> Result<()> {
+        Entity::update_many()
+            .col_expr(Column::State, Expr::value(DatabaseState::Ready.as_str()))
+            .col_expr(Column::Revision, Expr::value(revision))
+            .col_expr(Column::BundleFingerprint, Expr::value(fingerprint))
+            .col_expr(Column::UpdatedAt, Expr::current_timestamp())
+            .filter(Column::TenantId.eq(self.tenant_id()))
+            .filter(Column::OrgId.eq(self.org_id()))
+            .exec(db)
+            .await
+            .during("set database ready")
+            .map(drop)
+    }
+
+    /// Records which migration the database is at, and by which bundle.
+    pub async fn set_database_revision(
+        &self,
+        db: &impl ConnectionTrait,
+        revision: i64,
+        fingerprint: &str,
+    ) -> Result<()> {
+        Entity::update_many()
+            .col_expr(Column::Revision, Expr::value(revision))
+            .col_expr(Column::BundleFingerprint, Expr::value(fingerprint))
+            .col_expr(Column::UpdatedAt, Expr::current_timestamp())
+            .filter(Column::TenantId.eq(self.tenant_id()))
+            .filter(Column::OrgId.eq(self.org_id()))
+            .exec(db)
+            .await
+            .during("set database revision")
+            .map(drop)
+    }
+}

@@ -1,0 +1,13 @@
+//! Queries, one file a noun. Those about a tenant's things are methods of
+//! [`crate::TenantScope`] and [`crate::OrgScope`].
+
+pub mod audit_log;
+pub mod backup;
+pub mod backup_key;
+pub mod database;
+pub mod deployment;
+pub mod operation;
+pub mod org;
+pub mod tenant;
+pub mod tombstone;
+pub mod user;

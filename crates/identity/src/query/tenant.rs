@@ -1,0 +1,65 @@
+//! Tenants.
+
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, QueryOrder, QuerySelect};
+use yuantus_domain::{Plan, TenantId, TenantStatus};
+
+use crate::{
+    Context, Result, TenantScope,
+    entity::tenant::{ActiveModel, Column, Entity, Model},
+};
+
+/// A tenant to be recorded.
+#[derive(Clone, Debug)]
+pub struct NewTenant<'a> {
+    /// Its id.
+    pub id: &'a TenantId,
+    /// The name people read.
+    pub name: &'a str,
+    /// Its plan.
+    pub plan: Plan,
+    /// The client's key and the hash of its request.
+    pub idempotency: Option<(&'a str, Vec<u8>)>,
+}
+
+/// Records a tenant, active at once: it has no database of its own to wait for.
+pub async fn insert(db: &impl ConnectionTrait, new: NewTenant<'_>) -> Result<Model> {
+    let (key, hash) = new.idempotency.map(|(k, h)| (k.to_owned(), h)).unzip();
+    ActiveModel {
+        id: Set(new.id.to_string()),
+        name: Set(new.name.to_owned()),
+        status: Set(TenantStatus::Active.as_str().into()),
+        plan: Set(new.plan.as_str().into()),
+        idempotency_key: Set(key),
+        request_hash: Set(hash),
+        ..Default::default()
+    }
+    .insert(db)
+    .await
+    .during("insert tenant")
+}
+
+/// The tenant that a request with this key made.
+pub async fn by_idempotency_key(db: &impl ConnectionTrait, key: &str) -> Result<Option<Model>> {
+    Entity::find().filter(Column::IdempotencyKey.eq(key)).one(db).await.during("find tenant by key")
+}
+
+/// At most `limit` tenants whose ids come after `after`, in the ids' order.
+pub async fn page(
+    db: &impl ConnectionTrait,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Model>> {
+    let mut query = Entity::find().order_by_asc(Column::Id).limit(limit as u64);
+    if let Some(after) = after {
+        query = query.filter(Column::Id.gt(after));
+    }
+    query.all(db).await.during("list tenants")
+}
+
+impl TenantScope<'_> {
+    /// The tenant itself.
+    pub async fn tenant(&self, db: &impl ConnectionTrait) -> Result<Option<Model>> {
+        Entity::find_by_id(self.tenant.as_str()).one(db).await.during("find tenant")
+    }
+}

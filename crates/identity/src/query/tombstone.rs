@@ -1,0 +1,63 @@
+//! Databases that a restore replaced.
+
+use std::time::Duration;
+
+use sea_orm::{
+    ColumnTrait, QueryFilter, QueryOrder,
+    sea_query::{Expr, ExprTrait},
+};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, QuerySelect, Statement};
+use uuid::Uuid;
+use yuantus_domain::DatabaseName;
+
+use crate::{
+    Context, OrgScope, Result,
+    entity::tombstone::{Column, Entity, Model},
+};
+
+/// At most `limit` tombstones whose time has come, oldest first.
+pub async fn expired(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Model>> {
+    Entity::find()
+        .filter(Expr::col(Column::ExpiresAt).lte(Expr::current_timestamp()))
+        .order_by_asc(Column::ExpiresAt)
+        .limit(limit)
+        .all(db)
+        .await
+        .during("list expired tombstones")
+}
+
+/// Forgets a tombstone whose database is gone.
+pub async fn delete(db: &impl ConnectionTrait, name: &str) -> Result<()> {
+    Entity::delete_many()
+        .filter(Column::Name.eq(name))
+        .exec(db)
+        .await
+        .during("delete tombstone")
+        .map(drop)
+}
+
+impl OrgScope<'_> {
+    /// Records that `name` is kept for `retention` from now on.
+    pub async fn put_tombstone(
+        &self,
+        db: &impl ConnectionTrait,
+        name: &DatabaseName,
+        operation: Uuid,
+        retention: Duration,
+    ) -> Result<()> {
+        let sql = "INSERT INTO tombstones (name, tenant_id, org_id, operation_id, expires_at)
+            VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5))
+            ON CONFLICT (name) DO UPDATE SET expires_at = excluded.expires_at";
+        let values = [
+            name.as_str().into(),
+            self.tenant_id().into(),
+            self.org_id().into(),
+            operation.into(),
+            retention.as_secs_f64().into(),
+        ];
+        db.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
+            .await
+            .during("insert tombstone")
+            .map(drop)
+    }
+}

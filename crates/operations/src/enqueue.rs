@@ -1,0 +1,138 @@
+//! Recording an operation, in the transaction of the business rows it is for.
+
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+use yuantus_domain::{IdempotencyKey, Lane, OperationType, OrgKey};
+use yuantus_identity::{
+    Context,
+    entity::operation::{Entity, Model},
+    query,
+};
+
+use crate::{Error, Result};
+
+/// An operation to be recorded.
+#[derive(Clone, Debug)]
+pub struct NewOperation {
+    /// What it does.
+    pub kind: OperationType,
+    /// Whose database it works on; also its lane.
+    pub key: OrgKey,
+    /// What its steps need to know.
+    pub input: serde_json::Value,
+    /// The resource it makes or works on, as the API names it.
+    pub target: String,
+    /// The client's key, if it gave one.
+    pub idempotency: Option<IdempotencyKey>,
+    /// Whose keys are compared: keys of different scopes never meet.
+    pub scope: String,
+    /// What the client asked for; another request under the same key is refused.
+    pub request: serde_json::Value,
+    /// Who asked.
+    pub actor: String,
+    /// In which request.
+    pub request_id: String,
+    /// How many attempts each step gets.
+    pub max_attempts: i32,
+    /// How many unfinished operations the lane may hold.
+    pub lane_depth: u64,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub enum Enqueued {
+    /// It is recorded and will run once the transaction has committed.
+    New(Model),
+    /// The same request was made before: this is its operation.
+    Before(Model),
+}
+
+const INSERT: &str = "
+INSERT INTO operations (id, type, tenant_id, org_id, lane, input, target, scope,
+    idempotency_key, request_hash, actor, request_id, steps, max_attempts)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+ON CONFLICT (scope, idempotency_key) DO NOTHING RETURNING *";
+
+/// SHA-256 over what a client asked for.
+pub fn request_hash(request: &serde_json::Value) -> Vec<u8> {
+    Sha256::digest(request.to_string()).to_vec()
+}
+
+/// The operation that a request with this key made before, if it did.
+pub async fn find_by_key(
+    db: &impl ConnectionTrait,
+    scope: &str,
+    key: &IdempotencyKey,
+    request: &serde_json::Value,
+) -> Result<Option<Model>> {
+    let sql = "SELECT id FROM operations WHERE scope = $1 AND idempotency_key = $2";
+    let values = [scope.into(), key.as_str().into()];
+    let row = db
+        .query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
+        .await
+        .during("find operation by key")?;
+    let Some(row) = row else { return Ok(None) };
+    let id: Uuid = row.try_get("", "id").during("find operation by key")?;
+    let Some(found) = query::operation::find(db, id).await? else { return Ok(None) };
+    if found.request_hash != request_hash(request) {
+        return Err(Error::KeyReused { key: key.as_str().into() });
+    }
+    Ok(Some(found))
+}
+
+/// Records `new`. The caller's transaction holds the org's row locked, or has
+/// just inserted it, so that the lane's depth is exact.
+pub async fn enqueue(txn: &impl ConnectionTrait, new: NewOperation) -> Result<Enqueued> {
+    let lane = Lane::database(&new.key);
+    let id = Uuid::now_v7();
+    let values = [
+        id.into(),
+        new.kind.as_str().into(),
+        new.key.tenant.as_str().into(),
+        new.key.org.as_str().into(),
+        lane.as_str().into(),
+        new.input.into(),
+        new.target.into(),
+        new.scope.as_str().into(),
+        new.idempotency.as_ref().map(IdempotencyKey::as_str).into(),
+        request_hash(&new.request).into(),
+        new.actor.into(),
+        new.request_id.into(),
+        serde_json::json!(new.kind.steps()).into(),
+        new.max_attempts.into(),
+    ];
+    let inserted = Entity::find()
+        .from_raw_sql(Statement::from_sql_and_values(DbBackend::Postgres, INSERT, values))
+        .one(txn)
+        .await
+        .during("insert operation")?;
+    if inserted.is_none()
+        && let Some(key) = &new.idempotency
+        && let Some(before) = find_by_key(txn, &new.scope, key, &new.request).await?
+    {
+        return Ok(Enqueued::Before(before));
+    }
+    refuse_full_lane(txn, &lane, new.lane_depth).await?;
+    inserted.map(Enqueued::New).ok_or_else(|| {
+        yuantus_identity::Error::Unknown { column: "operations.id", value: id.to_string() }.into()
+    })
+}
+
+async fn refuse_full_lane(txn: &impl ConnectionTrait, lane: &Lane, depth: u64) -> Result<()> {
+    let sql = "SELECT count(*) AS held FROM operations
+        WHERE lane = $1 AND state IN ('PENDING', 'RUNNING')";
+    let values = [lane.as_str().into()];
+    let row = txn
+        .query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
+        .await
+        .during("count lane")?;
+    let held: i64 = match row {
+        Some(row) => row.try_get("", "held").during("count lane")?,
+        None => 0,
+    };
+    if held.unsigned_abs() > depth {
+        return Err(Error::LaneFull { lane: lane.as_str().into(), depth });
+    }
+    Ok(())
+}

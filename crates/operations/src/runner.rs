@@ -1,0 +1,318 @@
+//! Running one claimed operation from its present step until it ends, waits,
+//! or is taken away.
+
+use std::{panic::AssertUnwindSafe, time::Duration};
+
+use futures::FutureExt;
+use sea_orm::DatabaseTransaction;
+use yuantus_domain::OperationState;
+
+use crate::{
+    CleanUp, Outcome, Result, Run, Step, StepError, StepResult, Task, backoff::Backoff, crashpoint,
+    lease::Interrupt,
+};
+use yuantus_identity::Context;
+
+/// What a cancelled operation says as its reason.
+const CANCELLED: &str = "CANCELLED";
+
+/// Undoing is tried for as long as there is hope: many hours at the longest
+/// delay. What cannot be reached for longer is given up, loudly.
+const UNDO_ATTEMPTS: i32 = 1000;
+
+/// How long an operation waits for a worker that knows its next step.
+const UNKNOWN_STEP: Duration = Duration::from_secs(10);
+
+/// Why running stopped, short of the end.
+enum Stop {
+    Lost,
+    Shutdown,
+}
+
+/// What one step (or the unwinding) came to, interrupts included.
+enum Came {
+    Advance(Option<DatabaseTransaction>),
+    Wait { reason: String, delay: Duration },
+    Retry { reason: &'static str, message: String },
+    Fail { reason: &'static str, message: String },
+    Stop(Stop),
+}
+
+/// Runs `run` with `task`; returns once this worker has nothing more to do
+/// with it. `attempt` was counted when it was claimed.
+pub(crate) async fn run_operation<D: Sync + 'static>(
+    task: &dyn Task<D>,
+    deps: &D,
+    mut run: Run,
+    backoff: Backoff,
+) {
+    let stop = loop {
+        let went = if run.operation.unwinding {
+            unwind(task, deps, &run, backoff).await.map(|()| true)
+        } else {
+            step(task, deps, &mut run, backoff).await
+        };
+        match went {
+            Ok(true) => break None,
+            Ok(false) => {}
+            Err(stop) => break Some(stop),
+        }
+    };
+    match stop {
+        None => run.notifier.changed(run.id()),
+        Some(Stop::Lost) => tracing::warn!(epoch = run.epoch(), "the lease was lost"),
+        Some(Stop::Shutdown) => {
+            let attempt = (run.operation.attempt - 1).max(0);
+            let _ = persist(&run, || release(&run, Duration::ZERO, attempt, "")).await;
+            run.notifier.ready();
+        }
+    }
+}
+
+/// Runs the present step. Answers whether the operation needs this worker no more.
+async fn step<D: Sync + 'static>(
+    task: &dyn Task<D>,
+    deps: &D,
+    run: &mut Run,
+    backoff: Backoff,
+) -> Result<bool, Stop> {
+    if run.operation.cancel_requested {
+        return begin_unwinding(run, CANCELLED, "cancelled on request").await;
+    }
+    let names: Vec<String> =
+        serde_json::from_value(run.operation.steps.clone()).unwrap_or_default();
+    let at = usize::try_from(run.operation.step).unwrap_or(usize::MAX);
+    let Some(step) = names.get(at).and_then(|n| task.steps().iter().find(|s| s.name() == n)) else {
+        // A newer worker began it: another like that will go on with it.
+        let reason = "waiting for a worker that knows its next step";
+        let attempt = (run.operation.attempt - 1).max(0);
+        return persist(run, || release(run, UNKNOWN_STEP, attempt, reason)).await.map(|()| true);
+    };
+    let last = at + 1 == names.len();
+    let point = format!("{}.{}", run.kind, step.name());
+    crashpoint!(format!("{point}.before"));
+    let came = attempt(run, repeat(*step, deps, run)).await;
+    match came {
+        Came::Advance(txn) => {
+            crashpoint!(format!("{point}.after"));
+            advance(run, txn, last).await?;
+            crashpoint!(format!("{point}.recorded"));
+            Ok(last)
+        }
+        Came::Wait { reason, delay } => {
+            persist(run, || release(run, delay, 0, &reason)).await.map(|()| true)
+        }
+        Came::Retry { message, .. } if run.operation.attempt < run.operation.max_attempts => {
+            tracing::warn!(step = step.name(), attempt = run.operation.attempt, error = %message,
+                "a step failed and will be tried again");
+            let delay = backoff.delay(run.operation.attempt);
+            persist(run, || release(run, delay, run.operation.attempt, &message))
+                .await
+                .map(|()| true)
+        }
+        Came::Retry { reason, message } | Came::Fail { reason, message } => {
+            begin_unwinding(run, reason, &message).await
+        }
+        Came::Stop(stop) => Err(stop),
+    }
+}
+
+/// In the crash tests every step is run once more before it is recorded.
+async fn repeat<D: Sync + 'static>(step: &dyn Step<D>, deps: &D, run: &Run) -> StepResult {
+    if crashpoint::repeats_steps()
+        && let Outcome::AdvanceIn(txn) = step.run(deps, run).await?
+    {
+        run.commit(txn).await?;
+    }
+    step.run(deps, run).await
+}
+
+/// Undoes what was begun and records the end.
+async fn unwind<D: Sync + 'static>(
+    task: &dyn Task<D>,
+    deps: &D,
+    run: &Run,
+    backoff: Backoff,
+) -> Result<(), Stop> {
+    crashpoint!(format!("{}.unwind.before", run.kind));
+    let came = attempt(run, clean_up(task, deps, run)).await;
+    crashpoint!(format!("{}.unwind.after", run.kind));
+    let state = match came {
+        Came::Advance(Some(txn)) => {
+            let steps = run.operation.steps.as_array().map_or(0, Vec::len);
+            let steps = i32::try_from(steps).unwrap_or(i32::MAX);
+            return end(run, Some(txn), OperationState::Succeeded, steps).await;
+        }
+        Came::Wait { reason, delay } => {
+            return persist(run, || release(run, delay, 0, &reason)).await;
+        }
+        Came::Retry { message, .. } if run.operation.attempt < UNDO_ATTEMPTS => {
+            let delay = backoff.delay(run.operation.attempt);
+            return persist(run, || release(run, delay, run.operation.attempt, &message)).await;
+        }
+        Came::Retry { message, .. } | Came::Fail { message, .. } => {
+            tracing::error!(%message, "what a failed operation made could not be removed");
+            ended_as(run)
+        }
+        Came::Advance(None) => ended_as(run),
+        Came::Stop(stop) => return Err(stop),
+    };
+    let why = &run.operation.error_message;
+    let recorded = async {
+        let txn = run.begin().await?;
+        task.record_undone(run, &txn, why).await?;
+        Ok(Outcome::AdvanceIn(txn))
+    };
+    match attempt(run, recorded).await {
+        Came::Advance(txn) => end(run, txn, state, run.operation.step).await,
+        Came::Stop(stop) => Err(stop),
+        Came::Wait { reason, .. } | Came::Retry { message: reason, .. } => {
+            let delay = backoff.delay(run.operation.attempt);
+            persist(run, || release(run, delay, run.operation.attempt, &reason)).await
+        }
+        Came::Fail { message, .. } => {
+            tracing::error!(%message, "the end of an operation could not be recorded");
+            end(run, None, state, run.operation.step).await
+        }
+    }
+}
+
+async fn clean_up<D: Sync + 'static>(task: &dyn Task<D>, deps: &D, run: &Run) -> StepResult {
+    Ok(match task.clean_up(deps, run).await? {
+        CleanUp::Undone => Outcome::Advance,
+        CleanUp::Completed(txn) => Outcome::AdvanceIn(txn),
+    })
+}
+
+fn ended_as(run: &Run) -> OperationState {
+    match run.operation.error_reason.as_str() {
+        CANCELLED => OperationState::Cancelled,
+        _ => OperationState::Failed,
+    }
+}
+
+async fn attempt(run: &Run, work: impl Future<Output = StepResult>) -> Came {
+    let work = AssertUnwindSafe(work).catch_unwind();
+    let result = tokio::select! {
+        biased;
+        why = run.interrupted() => return interrupted(why),
+        result = work => result,
+    };
+    if !matches!(result, Ok(Ok(_)))
+        && let Some(why) = run.lease.present_interrupt()
+    {
+        // What it failed of may be that it was to stop.
+        return interrupted(why);
+    }
+    match result {
+        Ok(Ok(Outcome::Advance)) => Came::Advance(None),
+        Ok(Ok(Outcome::AdvanceIn(txn))) => Came::Advance(Some(txn)),
+        Ok(Ok(Outcome::Wait { reason, delay })) => Came::Wait { reason, delay },
+        Ok(Err(StepError::Retry { reason, message, .. })) => Came::Retry { reason, message },
+        Ok(Err(StepError::Fail { reason, message, .. })) => Came::Fail { reason, message },
+        Ok(Err(StepError::Lost)) => Came::Stop(Stop::Lost),
+        Err(_) => Came::Retry { reason: "INTERNAL", message: "the step panicked".into() },
+    }
+}
+
+fn interrupted(why: Interrupt) -> Came {
+    match why {
+        Interrupt::Lost => Came::Stop(Stop::Lost),
+        Interrupt::Shutdown => Came::Stop(Stop::Shutdown),
+        Interrupt::Cancel => {
+            Came::Fail { reason: CANCELLED, message: "cancelled on request".into() }
+        }
+    }
+}
+
+async fn advance(run: &mut Run, txn: Option<DatabaseTransaction>, last: bool) -> Result<(), Stop> {
+    let next = run.operation.step + 1;
+    if last {
+        end(run, txn, OperationState::Succeeded, next).await?;
+    } else {
+        match txn {
+            Some(txn) => {
+                let held = run.claim().advance_with(&txn, next).await;
+                commit(run, txn, held).await?;
+            }
+            None => persist(run, || async { run.claim().advance(&run.db, next).await }).await?,
+        }
+        run.notifier.changed(run.id());
+    }
+    run.operation.step = next;
+    run.operation.attempt = 1;
+    Ok(())
+}
+
+async fn end(
+    run: &Run,
+    txn: Option<DatabaseTransaction>,
+    state: OperationState,
+    step: i32,
+) -> Result<(), Stop> {
+    match txn {
+        Some(txn) => {
+            let held = run.claim().finish(&txn, state, step).await;
+            commit(run, txn, held).await?;
+        }
+        None => persist(run, || async { run.claim().finish(&run.db, state, step).await }).await?,
+    }
+    let error = Some(run.operation.error_message.as_str()).filter(|message| !message.is_empty());
+    tracing::info!(state = state.as_str(), error, "operation ended");
+    Ok(())
+}
+
+/// A commit that fails may have happened: the lease is let go, and whoever
+/// claims the operation next sees which.
+async fn commit(run: &Run, txn: DatabaseTransaction, held: Result<bool>) -> Result<(), Stop> {
+    let committed = match held {
+        Ok(true) => txn.commit().await.during("commit step").map_err(crate::Error::from),
+        Ok(false) => return Err(Stop::Lost),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = committed {
+        tracing::warn!(%error, "a step could not be recorded and will be tried again");
+        let attempt = run.operation.attempt;
+        let _ = persist(run, || {
+            release(run, Duration::from_secs(1), attempt, "the identity database was lost")
+        })
+        .await;
+        return Err(Stop::Lost);
+    }
+    Ok(())
+}
+
+async fn begin_unwinding(run: &mut Run, reason: &str, message: &str) -> Result<bool, Stop> {
+    tracing::warn!(reason, error = message, "operation is given up and undone");
+    persist(run, || async { run.claim().begin_unwinding(&run.db, reason, message).await }).await?;
+    run.lease.obey_cancel();
+    run.operation.unwinding = true;
+    run.operation.attempt = 1;
+    run.operation.error_reason = reason.to_owned();
+    run.operation.error_message = message.to_owned();
+    run.notifier.changed(run.id());
+    Ok(false)
+}
+
+async fn release(run: &Run, delay: Duration, attempt: i32, reason: &str) -> Result<bool> {
+    run.claim().release(&run.db, delay, attempt, reason).await
+}
+
+/// Writes what must not be lost: again and again while the identity database
+/// is away, for as long as the lease may hold.
+async fn persist<F: Future<Output = Result<bool>>>(
+    run: &Run,
+    write: impl Fn() -> F,
+) -> Result<(), Stop> {
+    loop {
+        match write().await {
+            Ok(true) => return Ok(()),
+            Ok(false) => return Err(Stop::Lost),
+            Err(error) if run.lease.is_live() => {
+                tracing::warn!(%error, "the identity database is away; writing again");
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+            Err(_) => return Err(Stop::Lost),
+        }
+    }
+}

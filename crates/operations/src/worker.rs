@@ -1,0 +1,298 @@
+//! The worker: claims operations and runs them until it is told to stop,
+//! then gives back what it holds.
+
+use std::{sync::Arc, time::Duration};
+
+use sea_orm::DatabaseConnection;
+use sqlx::{PgPool, postgres::PgListener};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use yuantus_domain::{OperationType, OrgKey};
+use yuantus_identity::entity::operation::Model;
+
+use crate::{
+    Notifier, Registry, Result, Run,
+    backoff::Backoff,
+    claim::claim,
+    lease::{Interrupt, Leases},
+    node::lock_node,
+    notify::{CANCEL, READY},
+    reaper,
+    runner::run_operation,
+};
+
+/// How a worker works.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its name, the same after a restart.
+    pub node_id: String,
+    /// How many operations it runs at a time.
+    pub concurrency: usize,
+    /// How often it looks for work without being told.
+    pub poll_interval: Duration,
+    /// How long a claim holds without a heartbeat.
+    pub lease: Duration,
+    /// How often it says that it is alive.
+    pub heartbeat: Duration,
+    /// How often it looks for leases that have ended.
+    pub reaper: Duration,
+    /// How long ended operations are kept.
+    pub retention: Duration,
+    /// How long it waits between attempts.
+    pub backoff: Backoff,
+    /// How long running steps may go on once it is told to stop.
+    pub drain: Duration,
+}
+
+struct Worker<D: 'static> {
+    db: DatabaseConnection,
+    pool: PgPool,
+    registry: Registry<D>,
+    deps: Arc<D>,
+    settings: Settings,
+    leases: Leases,
+    notifier: Notifier,
+    wake: Notify,
+    beat: Notify,
+    slots: Arc<Semaphore>,
+}
+
+/// Runs until `shutdown`; with `once`, until there is nothing left to claim.
+pub async fn run_worker<D: Send + Sync + 'static>(
+    db: DatabaseConnection,
+    registry: Registry<D>,
+    deps: Arc<D>,
+    notifier: Notifier,
+    settings: Settings,
+    once: bool,
+    shutdown: CancellationToken,
+) -> Result<()> {
+    let pool = db.get_postgres_connection_pool().clone();
+    let _node = lock_node(&pool, &settings.node_id).await?;
+    let reclaimed = reaper::reap_node(&pool, &settings.node_id).await?;
+    if !reclaimed.is_empty() {
+        tracing::info!(count = reclaimed.len(), "took back operations held before the restart");
+    }
+    let slots = Arc::new(Semaphore::new(settings.concurrency));
+    let worker = Arc::new(Worker {
+        db,
+        pool,
+        registry,
+        deps,
+        leases: Leases::default(),
+        notifier,
+        wake: Notify::new(),
+        beat: Notify::new(),
+        slots,
+        settings,
+    });
+    let stop = CancellationToken::new();
+    let mut loops = JoinSet::new();
+    for work in [Loop::Listen, Loop::Beat, Loop::Reap, Loop::AgeOut] {
+        loops.spawn(worker.clone().run_loop(work, stop.clone()));
+    }
+    let mut runs = JoinSet::new();
+    worker.claim_until(&mut runs, once, &shutdown).await;
+    worker.drain(&mut runs).await;
+    stop.cancel();
+    while loops.join_next().await.is_some() {}
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+enum Loop {
+    Listen,
+    Beat,
+    Reap,
+    AgeOut,
+}
+
+impl<D: Send + Sync + 'static> Worker<D> {
+    async fn run_loop(self: Arc<Self>, work: Loop, stop: CancellationToken) {
+        let forever = async {
+            match work {
+                Loop::Listen => self.listen().await,
+                Loop::Beat => self.beat().await,
+                Loop::Reap => self.reap().await,
+                Loop::AgeOut => self.age_out().await,
+            }
+        };
+        tokio::select! {
+            () = forever => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    async fn claim_until(
+        self: &Arc<Self>,
+        runs: &mut JoinSet<()>,
+        once: bool,
+        shutdown: &CancellationToken,
+    ) {
+        loop {
+            let claimed = tokio::select! {
+                claimed = self.claim() => claimed,
+                () = shutdown.cancelled() => return,
+            };
+            let idle = claimed.is_empty();
+            for (operation, permit, until) in claimed {
+                runs.spawn(self.clone().run(operation, permit, until));
+            }
+            if once && idle && runs.is_empty() {
+                return;
+            }
+            // Fewer than there were slots for was all there is: what comes
+            // later, or was behind these in its lane, wakes us.
+            tokio::select! {
+                () = self.wake.notified() => {}
+                Some(_) = runs.join_next(), if !runs.is_empty() => {}
+                () = tokio::time::sleep(self.settings.poll_interval) => {}
+                () = shutdown.cancelled() => return,
+            }
+            while runs.try_join_next().is_some() {}
+        }
+    }
+
+    /// Claims as many operations as there are free slots.
+    async fn claim(&self) -> Vec<(Model, OwnedSemaphorePermit, std::time::Instant)> {
+        let free = self.slots.available_permits();
+        if free == 0 {
+            return Vec::new();
+        }
+        let until = std::time::Instant::now() + self.settings.lease;
+        let claimed = claim(
+            &self.db,
+            &self.settings.node_id,
+            &self.registry.kinds(),
+            free,
+            self.settings.lease,
+        )
+        .await;
+        match claimed {
+            Ok(claimed) => claimed
+                .into_iter()
+                .filter_map(|op| Some((op, self.slots.clone().try_acquire_owned().ok()?, until)))
+                .collect(),
+            Err(error) => {
+                tracing::warn!(error = %crate::step::chain(&error), "could not claim operations");
+                Vec::new()
+            }
+        }
+    }
+
+    async fn run(
+        self: Arc<Self>,
+        operation: Model,
+        permit: OwnedSemaphorePermit,
+        until: std::time::Instant,
+    ) {
+        let (id, epoch) = (operation.id, operation.epoch);
+        let span = tracing::info_span!("operation", operation_id = %id, kind = operation.kind,
+            tenant_id = operation.tenant_id, org_id = operation.org_id,
+            request_id = operation.request_id);
+        let lease = self.leases.hold(id, epoch, until);
+        let kind = OperationType::parse(&operation.kind);
+        let key = OrgKey::parse(&operation.tenant_id, &operation.org_id);
+        if let (Some(kind), Ok(key)) = (kind, key)
+            && let Some(task) = self.registry.task(kind)
+        {
+            let run = Run {
+                operation,
+                kind,
+                key,
+                lease,
+                db: self.db.clone(),
+                notifier: self.notifier.clone(),
+                reported: Default::default(),
+            };
+            run_operation(task, &*self.deps, run, self.settings.backoff).instrument(span).await;
+        } else {
+            tracing::error!(%id, kind = operation.kind, "this worker cannot run the operation");
+        }
+        self.leases.forget(id, epoch);
+        drop(permit);
+    }
+
+    /// Lets running steps end for a while, then interrupts them: they are
+    /// given back and run again elsewhere.
+    async fn drain(&self, runs: &mut JoinSet<()>) {
+        let end = Instant::now() + self.settings.drain;
+        let ended = async { while runs.join_next().await.is_some() {} };
+        if tokio::time::timeout_at(end, ended).await.is_err() {
+            tracing::info!(count = runs.len(), "giving back running operations");
+            self.leases.interrupt_all(Interrupt::Shutdown);
+            while runs.join_next().await.is_some() {}
+        }
+    }
+
+    async fn listen(&self) {
+        loop {
+            if let Err(error) = self.listen_once().await {
+                tracing::debug!(%error, "not listening for work; polling");
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    async fn listen_once(&self) -> std::result::Result<(), sqlx::Error> {
+        let mut listener = PgListener::connect_with(&self.pool).await?;
+        listener.listen_all([READY, CANCEL]).await?;
+        self.wake.notify_one();
+        loop {
+            if listener.recv().await?.channel() == CANCEL {
+                self.beat.notify_one();
+            }
+            self.wake.notify_one();
+        }
+    }
+
+    async fn beat(&self) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(self.settings.heartbeat) => {}
+                () = self.beat.notified() => {}
+            }
+            // A connection that hangs must not keep the next heartbeat, or the
+            // sight of a lease that has run out, from happening.
+            let beat = self.leases.heartbeat(&self.pool, self.settings.lease);
+            match tokio::time::timeout(self.settings.heartbeat, beat).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(error = %crate::step::chain(&error), "heartbeat failed");
+                }
+                Err(_) => tracing::warn!("heartbeat failed: no answer in time"),
+            }
+        }
+    }
+
+    async fn reap(&self) {
+        loop {
+            match reaper::reap_expired(&self.pool).await {
+                Ok(freed) if freed.is_empty() => {}
+                Ok(freed) => {
+                    tracing::warn!(count = freed.len(), "took operations from lost workers");
+                    freed.into_iter().for_each(|id| self.notifier.changed(id));
+                    self.wake.notify_one();
+                }
+                Err(error) => {
+                    tracing::debug!(error = %crate::step::chain(&error), "could not reap");
+                }
+            }
+            tokio::time::sleep(self.settings.reaper).await;
+        }
+    }
+
+    async fn age_out(&self) {
+        loop {
+            if let Err(error) = reaper::age_out(&self.pool, self.settings.retention).await {
+                tracing::debug!(error = %crate::step::chain(&error), "could not age out");
+            }
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The two group roles that every tenant database rests on.
+//!
+//! Invariant: nobody logs in as either. `yuantus_tenant_owner` owns databases
+//! and their objects, and migrations run as it; a tenant's own role is a
+//! member of `yuantus_tenant_app`, to which data rights are granted.
+
+use sqlx::{Row, postgres::PgRow};
+
+use crate::{
+    Identifier, Result, Server,
+    session::{Doing, SHORT, Session},
+};
+
+/// Owns the databases and all that is in them.
+pub const OWNER_ROLE: &str = "yuantus_tenant_owner";
+/// Has the data rights; tenants' roles are members.
+pub const APP_ROLE: &str = "yuantus_tenant_app";
+
+/// Several control planes may start at once, and roles are shared between
+/// databases while advisory locks are not: the loser of a race tries again.
+const ATTEMPTS: u32 = 5;
+const RACES: &[&str] = &["23505", "42710", "40001", "40P01", "XX000"];
+
+/// Serialises bootstraps that share a maintenance database, then looks.
+const LOOK: &str = "BEGIN; SELECT pg_advisory_xact_lock(7910, 1); \
+     SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'yuantus_tenant_owner'), \
+       EXISTS (SELECT FROM pg_roles WHERE rolname = 'yuantus_tenant_app'), \
+       pg_has_role(current_user, (SELECT oid FROM pg_roles \
+         WHERE rolname = 'yuantus_tenant_owner'), 'USAGE')";
+
+impl Server {
+    /// Makes the group roles and the administrator a member of the owner.
+    /// Idempotent, and safe when several do it at once.
+    pub async fn bootstrap(&self) -> Result<()> {
+        let doing = Doing("make the tenant roles on", self.host());
+        let mut attempt = 1;
+        loop {
+            match self.bootstrap_once(doing).await {
+                Err(error) if error.is_sqlstate(RACES) && attempt < ATTEMPTS => attempt += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn bootstrap_once(&self, doing: Doing<'_>) -> Result<()> {
+        let mut session = Session::new(self.connect(&self.options(None)).await?);
+        let rows = session.run(doing, LOOK.to_owned(), SHORT).await?;
+        let sql = missing(&rows, doing, self.user())? + "COMMIT";
+        session.run(doing, sql, SHORT).await?;
+        self.keep(session);
+        Ok(())
+    }
+}
+
+/// The statements that are still needed.
+fn missing(rows: &[PgRow], doing: Doing<'_>, user: &str) -> Result<String> {
+    let read = |column: usize| -> Result<bool> {
+        let found = rows.last().ok_or(sqlx::Error::RowNotFound);
+        let found = found.and_then(|row| row.try_get::<Option<bool>, _>(column));
+        Ok(found.map_err(|source| doing.failed(source))?.unwrap_or_default())
+    };
+    let mut sql = String::new();
+    for (column, role) in [OWNER_ROLE, APP_ROLE].into_iter().enumerate() {
+        if !read(column)? {
+            sql += &format!("CREATE ROLE {role} NOLOGIN; ");
+        }
+    }
+    if !read(2)? {
+        sql += &format!("GRANT {OWNER_ROLE} TO {}; ", Identifier::new(user)?);
+    }
+    Ok(sql)
+}

@@ -1,0 +1,126 @@
+//! What the server's catalog says about databases and roles.
+
+use sqlx::{Row, postgres::PgRow};
+use yuantus_domain::DatabaseName;
+
+use crate::{
+    Kind, LaneSession, Marker, Result, Server, identifier::Literal, server::first, session::Doing,
+};
+
+const DATABASES: &str = "SELECT d.datname::text, c.description, d.datallowconn, \
+     pg_get_userbyid(d.datdba)::text FROM pg_database d LEFT JOIN pg_shdescription c \
+     ON c.objoid = d.oid AND c.classoid = 'pg_database'::regclass";
+
+/// A database as the catalog has it.
+#[derive(Clone, Debug)]
+pub struct DatabaseInfo {
+    /// Its name.
+    pub name: DatabaseName,
+    /// Its marker; `None` when nobody, or not we, commented on it.
+    pub marker: Option<Marker>,
+    /// Whether anybody may connect: false for a sealed template.
+    pub allows_connections: bool,
+    pub(crate) commented: bool,
+    pub(crate) owner: String,
+}
+
+impl Server {
+    /// A database, if it is there.
+    pub async fn database(&self, name: &DatabaseName) -> Result<Option<DatabaseInfo>> {
+        let doing = Doing("look up database", name.as_str());
+        Ok(self.read_databases(doing, &[name]).await?.pop())
+    }
+
+    /// Those of `names` that are there.
+    pub async fn databases_named(&self, names: &[DatabaseName]) -> Result<Vec<DatabaseInfo>> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let doing = Doing("look up databases like", names[0].as_str());
+        self.read_databases(doing, &names.iter().collect::<Vec<_>>()).await
+    }
+
+    /// All databases whose names begin so, marked or not, by name.
+    pub async fn databases_with_prefix(&self, prefix: &str) -> Result<Vec<DatabaseInfo>> {
+        let doing = Doing("list databases that begin with", prefix);
+        let sql = format!(
+            "{DATABASES} WHERE starts_with(d.datname::text, {}) ORDER BY d.datname",
+            Literal(prefix)
+        );
+        databases(&self.read(doing, sql).await?, doing)
+    }
+
+    /// All databases of a kind, of any plane, by name.
+    pub async fn databases(&self, kind: Kind) -> Result<Vec<DatabaseInfo>> {
+        let doing = Doing("list databases of kind", kind.as_str());
+        // Narrows what is read; what the marker says decides.
+        let some = Literal(&format!("%{}%", kind.as_str())).to_string();
+        let sql = format!("{DATABASES} WHERE c.description LIKE {some} ORDER BY d.datname");
+        let rows = self.read(doing, sql).await?;
+        let all = rows.iter().filter_map(|row| info(row, doing).transpose());
+        let of_kind = |info: &DatabaseInfo| info.marker.as_ref().is_some_and(|m| m.kind == kind);
+        all.filter(|info| info.as_ref().map_or(true, of_kind)).collect()
+    }
+
+    /// Whether a database is there and takes connections.
+    pub async fn is_accepting(&self, name: &DatabaseName) -> Result<bool> {
+        Ok(self.database(name).await?.is_some_and(|info| info.allows_connections))
+    }
+
+    /// Whether a role is there.
+    pub async fn role_exists(&self, role: &str) -> Result<bool> {
+        let doing = Doing("look up role", role);
+        let sql = format!("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = {})", Literal(role));
+        first(&self.read(doing, sql).await?, doing)
+    }
+
+    pub(crate) async fn read_databases(
+        &self,
+        doing: Doing<'_>,
+        names: &[&DatabaseName],
+    ) -> Result<Vec<DatabaseInfo>> {
+        let rows = self.read(doing, select(names)).await?;
+        databases(&rows, doing)
+    }
+}
+
+impl LaneSession {
+    /// Those of `names` that are there, seen by the lane's own session.
+    pub async fn databases_named(&mut self, names: &[&DatabaseName]) -> Result<Vec<DatabaseInfo>> {
+        let Some(first) = names.first() else {
+            return Ok(Vec::new());
+        };
+        let doing = Doing("look up databases like", first.as_str());
+        databases(&self.run(doing, select(names)).await?, doing)
+    }
+}
+
+/// The statement whose rows [`databases`] reads.
+pub(crate) fn select(names: &[&DatabaseName]) -> String {
+    let names: Vec<String> = names.iter().map(|name| Literal(name.as_str()).to_string()).collect();
+    format!("{DATABASES} WHERE d.datname IN ({})", names.join(", "))
+}
+
+/// Reads rows of [`select`].
+pub(crate) fn databases(rows: &[PgRow], doing: Doing<'_>) -> Result<Vec<DatabaseInfo>> {
+    rows.iter().filter_map(|row| info(row, doing).transpose()).collect()
+}
+
+/// `None` for a database whose name we cannot hold, which is not ours.
+fn info(row: &PgRow, doing: Doing<'_>) -> Result<Option<DatabaseInfo>> {
+    let read = || -> Result<_, sqlx::Error> {
+        let name: String = row.try_get(0)?;
+        let comment: Option<String> = row.try_get(1)?;
+        let Ok(name) = DatabaseName::parse(&name) else {
+            return Ok(None);
+        };
+        Ok(Some(DatabaseInfo {
+            name,
+            marker: Marker::read(comment.as_deref()),
+            allows_connections: row.try_get(2)?,
+            commented: comment.is_some(),
+            owner: row.try_get(3)?,
+        }))
+    };
+    read().map_err(|source| doing.failed(source))
+}

@@ -1,0 +1,113 @@
+//! Dumping a database: `pg_dump -Fc -Z0`, streamed.
+//!
+//! Invariant: the row counts are of the very snapshot that is dumped. A
+//! session of ours exports it, counts in it while the child dumps, and keeps
+//! it until the child has ended. Dropping a [`Dump`] kills both.
+
+use std::fs::File;
+
+use sqlx::Row;
+use tokio::{process::ChildStdout, task::JoinSet};
+
+use crate::{
+    DatabaseAccess, Error, Result, Tools,
+    child::Child,
+    environment::conninfo,
+    rows::{self, TableRows},
+    session::{Doing, SHORT, Session},
+};
+
+const PROGRAM: &str = "pg_dump";
+
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+     SELECT pg_export_snapshot(), current_setting('server_version')";
+
+/// A dump on its way.
+pub struct Dump {
+    child: Child,
+    counts: JoinSet<Result<(Vec<TableRows>, Session)>>,
+    server_version: String,
+    database: String,
+}
+
+/// What a finished dump holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DumpFacts {
+    /// Every table and its rows.
+    pub tables: Vec<TableRows>,
+    /// The server's version, such as `15.18`.
+    pub server_version: String,
+}
+
+impl Dump {
+    /// Begins to dump. Read the output to its end, then call
+    /// [`finish`](Self::finish): only that says whether the dump is whole.
+    pub async fn start(access: &DatabaseAccess, tools: &Tools) -> Result<Self> {
+        let file = tools.pg_dump()?;
+        let database = access.database().as_str();
+        let mut session = Session::new(access.connect_as_admin().await?);
+        let (snapshot, server_version) = export(&mut session, database).await?;
+        let arguments = [
+            "--format=custom".to_owned(),
+            "--compress=0".to_owned(),
+            "--lock-wait-timeout=60s".to_owned(),
+            "--no-password".to_owned(),
+            format!("--snapshot={snapshot}"),
+            format!("--dbname={}", conninfo(database)),
+        ];
+        let child = Child::start(PROGRAM, &file, database, &arguments, access.environment(&[]))?;
+        let database = database.to_owned();
+        let mut counts = JoinSet::new();
+        let subject = database.clone();
+        counts.spawn(async move {
+            let tables = rows::count(&mut session, &subject).await?;
+            Ok((tables, session))
+        });
+        Ok(Self { child, counts, server_version, database })
+    }
+
+    /// The dump, as bytes to read asynchronously; once.
+    pub fn take_stdout(&mut self) -> Option<ChildStdout> {
+        self.child.take_stdout()
+    }
+
+    /// The dump, as bytes to read in a blocking thread; once, and instead of
+    /// [`take_stdout`](Self::take_stdout).
+    pub fn take_reader(&mut self) -> Result<Option<File>> {
+        let Some(stdout) = self.child.take_stdout() else {
+            return Ok(None);
+        };
+        let pipe = stdout.into_owned_fd().map_err(|source| Error::Process {
+            operation: "read from",
+            program: PROGRAM,
+            source,
+        })?;
+        Ok(Some(File::from(pipe)))
+    }
+
+    /// Waits for the child's end and the counts. The output must have been
+    /// read to its end, or dropped, before.
+    pub async fn finish(mut self) -> Result<DumpFacts> {
+        self.child.finish().await?;
+        let counted = self.counts.join_next().await;
+        // The task neither panics nor is aborted while we wait for it.
+        let Some(Ok(counted)) = counted else {
+            let doing = Doing("count the rows of", &self.database);
+            return Err(doing.failed(sqlx::Error::WorkerCrashed));
+        };
+        let (tables, session) = counted?;
+        session.close().await;
+        Ok(DumpFacts { tables, server_version: self.server_version })
+    }
+}
+
+async fn export(session: &mut Session, database: &str) -> Result<(String, String)> {
+    let doing = Doing("take a snapshot of", database);
+    let rows = session.run(doing, SNAPSHOT.to_owned(), SHORT).await?;
+    let read = || -> Result<(String, String), sqlx::Error> {
+        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+        Ok((row.try_get(0)?, row.try_get(1)?))
+    };
+    let (snapshot, version) = read().map_err(|source| doing.failed(source))?;
+    Ok((snapshot, version.split(' ').next().unwrap_or_default().to_owned()))
+}

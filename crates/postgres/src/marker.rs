@@ -1,0 +1,87 @@
+//! The marker: a JSON comment on each database that says which plane made it,
+//! what for, and in which operation.
+//!
+//! Invariant: nothing is renamed over, cloned or dropped unless its marker
+//! names the same plane. A database without a marker is somebody else's.
+
+use serde::{Deserialize, Serialize};
+
+/// What a database is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Migrated once per bundle, then cloned.
+    Template,
+    /// A clone waiting to be assigned.
+    Spare,
+    /// An org's.
+    Tenant,
+    /// Being restored into.
+    Restore,
+    /// What a restore replaced, kept for a while.
+    Tombstone,
+}
+
+impl Kind {
+    /// The word in the marker.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Template => "template",
+            Self::Spare => "spare",
+            Self::Tenant => "tenant",
+            Self::Restore => "restore",
+            Self::Tombstone => "tombstone",
+        }
+    }
+}
+
+/// `COMMENT ON DATABASE`, as JSON: the proof that a plane made the database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marker {
+    /// The deployment's UUID.
+    pub plane: String,
+    /// What the database is for.
+    pub kind: Kind,
+    /// The bundle it was migrated with; empty where that is not known.
+    pub fingerprint: String,
+    /// The operation that made it what it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// `tenant/org`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+}
+
+impl Marker {
+    /// Reads a comment; any other comment than a marker is `None`.
+    pub(crate) fn read(comment: Option<&str>) -> Option<Self> {
+        serde_json::from_str(comment?).ok()
+    }
+
+    pub(crate) fn write(&self) -> String {
+        // A struct of strings and a unit enum always serialises.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_is_read_back_and_other_comments_are_not_markers() {
+        let marker = Marker {
+            plane: "p".into(),
+            kind: Kind::Tenant,
+            fingerprint: "f".into(),
+            operation: None,
+            owner: Some("tenant-1/org-1".into()),
+        };
+        assert_eq!(Marker::read(Some(&marker.write())).as_ref(), Some(&marker));
+        for other in
+            [None, Some(""), Some("default administrative connection database"), Some("{}")]
+        {
+            assert_eq!(Marker::read(other), None);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Dropping databases and roles.
+//!
+//! Invariant: only a database that this plane made is dropped, as its marker
+//! says, or as its name says where a crash left it unmarked. What is not there
+//! needs no dropping.
+
+use sqlx::Row;
+use yuantus_domain::DatabaseName;
+
+use crate::{
+    Identifier, Kind, LaneSession, Result,
+    adoption::check_ours,
+    bootstrap::OWNER_ROLE,
+    identifier::Literal,
+    session::{DROP, Doing, Session},
+};
+
+impl LaneSession {
+    /// Drops a database of this plane and kind and ends its sessions; one that
+    /// a crash left unmarked too. It forces a checkpoint, which may take half
+    /// a minute.
+    pub async fn drop_database(
+        &mut self,
+        name: &DatabaseName,
+        plane: &str,
+        kind: Kind,
+    ) -> Result<()> {
+        let doing = Doing("drop database", name.as_str());
+        let Some(found) = self.look_up(doing, name).await? else {
+            return Ok(());
+        };
+        check_ours(&found, plane, kind)?;
+        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", Identifier::from(name));
+        self.run_within(doing, sql, DROP).await.map(drop)
+    }
+
+    /// Drops a tenant's role: ends its sessions, takes back its rights on
+    /// databases, and gives what it owns in them to the owner role.
+    pub async fn drop_role(&mut self, role: &str) -> Result<()> {
+        let doing = Doing("drop role", role);
+        let name = Identifier::new(role)?;
+        if !self.server.role_exists(role).await? {
+            return Ok(());
+        }
+        let (granted, inhabited) = self.traces(doing, role).await?;
+        for database in &inhabited {
+            self.leave(doing, &name, database).await?;
+        }
+        let mut sql = format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = {}; ",
+            Literal(role)
+        );
+        for database in &granted {
+            sql += &format!("REVOKE ALL ON DATABASE {} FROM {name}; ", Identifier::new(database)?);
+        }
+        self.run(doing, sql + &format!("DROP ROLE IF EXISTS {name}")).await.map(drop)
+    }
+
+    /// The databases the role has rights on, and those in which it owns
+    /// objects or has rights on some.
+    async fn traces(&mut self, doing: Doing<'_>, role: &str) -> Result<(Vec<String>, Vec<String>)> {
+        let sql = format!(
+            "SELECT DISTINCT d.datname::text, s.dbid <> 0 \
+             FROM pg_shdepend s \
+             JOIN pg_roles r ON s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid \
+             JOIN pg_database d ON d.oid = CASE s.dbid WHEN 0 THEN s.objid ELSE s.dbid END \
+             WHERE r.rolname = {} \
+             AND (s.dbid <> 0 OR s.classid = 'pg_database'::regclass)",
+            Literal(role)
+        );
+        let (mut granted, mut inhabited) = (Vec::new(), Vec::new());
+        for row in self.run(doing, sql).await? {
+            let read = || Ok((row.try_get::<String, _>(0)?, row.try_get::<bool, _>(1)?));
+            let (database, inside) = read().map_err(|source| doing.failed(source))?;
+            if inside { inhabited.push(database) } else { granted.push(database) }
+        }
+        Ok((granted, inhabited))
+    }
+
+    async fn leave(&mut self, doing: Doing<'_>, role: &Identifier, database: &str) -> Result<()> {
+        let options = self.server.options(None).database(database);
+        let options = options.application_name(&self.tag().to_string());
+        let mut session = Session::new(self.server.connect(&options).await?);
+        let sql = format!(
+            "GRANT {role} TO CURRENT_USER; \
+             REASSIGN OWNED BY {role} TO {OWNER_ROLE}; DROP OWNED BY {role}; \
+             REVOKE {role} FROM CURRENT_USER"
+        );
+        session.run(doing, sql, DROP).await?;
+        session.close().await;
+        Ok(())
+    }
+}

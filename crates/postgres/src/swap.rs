@@ -1,0 +1,147 @@
+//! Putting a restored database in the place of an org's.
+//!
+//! Invariant: the org's name always leads to one whole database, the former or
+//! the new one. Both renames, the rights and the markers are one transaction.
+//!
+//! A rename waits 5 s for the database's sessions to end, and while it waits
+//! no session begins. So a second session ends those that live for as long as
+//! it waits: a pool that reconnects at once cannot starve it.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use yuantus_domain::DatabaseName;
+
+use crate::{
+    Assignment, DatabaseInfo, Error, Identifier, Kind, LaneSession, Marker, Result, Server,
+    adoption::{expect_kind, expect_plane},
+    assignment::{Found, Role, grants, rename},
+    create::comment,
+    identifier::Literal,
+    scram,
+    session::Doing,
+};
+
+const POLL: Duration = Duration::from_millis(25);
+
+/// What a swap did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Swapped {
+    /// The former database is the tombstone now.
+    Replaced,
+    /// There was no former database.
+    Placed,
+    /// A former call of the same operation had done it.
+    Already,
+}
+
+impl LaneSession {
+    /// Renames `incoming` to the org's name, and a database that has the name
+    /// to `tombstone`, from which the role is locked out.
+    pub async fn swap(
+        &mut self,
+        incoming: &DatabaseName,
+        assignment: &Assignment,
+        tombstone: &DatabaseName,
+    ) -> Result<Swapped> {
+        let doing = Doing("swap in database", assignment.database.as_str());
+        let verifier = scram::verifier(&assignment.password);
+        let swap = Swap { incoming, assignment, tombstone, verifier: &verifier };
+        let outcome = self.swap_in_transaction(doing, &swap).await;
+        self.settle(doing, outcome).await
+    }
+
+    async fn swap_in_transaction(&mut self, doing: Doing<'_>, swap: &Swap<'_>) -> Result<Swapped> {
+        let names = [swap.incoming, &swap.assignment.database, swap.tombstone];
+        let found = self.begin(doing, &names, swap.assignment).await?;
+        let (outcome, sql) = swap.plan(&found)?;
+        let server = self.server.clone();
+        let names = [swap.incoming.clone(), swap.assignment.database.clone()];
+        tokio::select! {
+            biased;
+            renamed = self.run(doing, sql) => renamed?,
+            never = end_sessions(&server, &names) => match never {},
+        };
+        Ok(outcome)
+    }
+}
+
+struct Swap<'a> {
+    incoming: &'a DatabaseName,
+    assignment: &'a Assignment,
+    tombstone: &'a DatabaseName,
+    verifier: &'a str,
+}
+
+impl Swap<'_> {
+    fn plan(&self, found: &Found) -> Result<(Swapped, String)> {
+        let current = found.get(&self.assignment.database);
+        let plane = &self.assignment.marker.plane;
+        if let Some(current) = current {
+            expect_plane(&current.name, current.marker.as_ref(), plane)?;
+        }
+        let grants = grants(self.assignment, self.verifier, found.role)? + "COMMIT";
+        let Some(incoming) = found.get(self.incoming) else {
+            return match current {
+                Some(current) if self.is_done(current) => Ok((Swapped::Already, grants)),
+                _ => Err(Error::Missing { database: self.incoming.to_string() }),
+            };
+        };
+        expect_plane(self.incoming, incoming.marker.as_ref(), plane)?;
+        expect_kind(self.incoming, incoming.marker.as_ref(), Kind::Restore)?;
+        let arrive = rename(self.incoming, &self.assignment.database) + &grants;
+        let Some(current) = current else {
+            return Ok((Swapped::Placed, arrive));
+        };
+        expect_kind(&current.name, current.marker.as_ref(), Kind::Tenant)?;
+        if found.get(self.tombstone).is_some() {
+            return Err(Error::NameTaken { database: self.tombstone.to_string() });
+        }
+        Ok((Swapped::Replaced, self.bury(current, found.role)? + &arrive))
+    }
+
+    fn is_done(&self, current: &DatabaseInfo) -> bool {
+        let operation = &self.assignment.marker.operation;
+        operation.is_some()
+            && current.marker.as_ref().is_some_and(|marker| marker.operation == *operation)
+    }
+
+    fn bury(&self, current: &DatabaseInfo, found: Role) -> Result<String> {
+        let former = current.marker.clone().unwrap_or_else(|| self.assignment.marker.clone());
+        let marker = Marker {
+            kind: Kind::Tombstone,
+            operation: self.assignment.marker.operation.clone(),
+            ..former
+        };
+        let mut sql = rename(&current.name, self.tombstone);
+        if found != Role::Missing {
+            let role = Identifier::new(&self.assignment.role)?;
+            sql += &format!(
+                "REVOKE ALL ON DATABASE {} FROM {role}; ",
+                Identifier::from(self.tombstone)
+            );
+        }
+        Ok(sql + &comment(self.tombstone, &marker))
+    }
+}
+
+/// Ends the sessions of databases, again and again until it is dropped. Those
+/// without a user are the server's own, which the rename sends away itself.
+/// What goes wrong here shows in the rename, which finds the database in use.
+async fn end_sessions(server: &Server, names: &[DatabaseName; 2]) -> std::convert::Infallible {
+    let [one, two] = names;
+    let doing = Doing("end sessions of database", two.as_str());
+    let sql = format!(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+         WHERE datname IN ({}, {}) AND pid <> pg_backend_pid() \
+         AND usesysid IS NOT NULL",
+        Literal(one.as_str()),
+        Literal(two.as_str())
+    );
+    loop {
+        if let Err(error) = server.read(doing, sql.clone()).await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "sessions not ended");
+        }
+        sleep(POLL).await;
+    }
+}

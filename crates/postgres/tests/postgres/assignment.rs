@@ -1,0 +1,169 @@
+use futures_of_two::both;
+use yuantus_postgres::{Error, Kind};
+
+use crate::fixture::{Fixture, marker, refusal, run};
+
+mod futures_of_two {
+    /// Two futures at the same time, on two threads.
+    pub async fn both<T: Send + 'static>(
+        one: impl Future<Output = T> + Send + 'static,
+        two: impl Future<Output = T> + Send + 'static,
+    ) -> (T, T) {
+        let (one, two) = (tokio::spawn(one), tokio::spawn(two));
+        (one.await.unwrap(), two.await.unwrap())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_orgs_that_want_the_same_spare_do_not_both_get_it() {
+    let fixture = Fixture::new().await;
+    let template = fixture.template().await;
+    for round in 0..5 {
+        let spare = fixture.spare(&template, &format!("spare-{round}")).await;
+        let (a, b) = (format!("a{round}"), format!("b{round}"));
+        let (one, two) = (fixture.assignment(&a), fixture.assignment(&b));
+        let (mut lane_a, mut lane_b) = (fixture.lane(&a).await, fixture.lane(&b).await);
+        let (spare_a, spare_b) = (spare.clone(), spare);
+        let got = both(async move { lane_a.assign(&spare_a, &one).await.unwrap() }, async move {
+            lane_b.assign(&spare_b, &two).await.unwrap()
+        })
+        .await;
+        assert!(got.0 != got.1, "{got:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_spare_that_is_gone_or_in_use_is_refused_without_an_error() {
+    let fixture = Fixture::new().await;
+    let template = fixture.template().await;
+    let spare = fixture.spare(&template, "spare").await;
+    let mut lane = fixture.lane("org").await;
+    let assignment = fixture.assignment("org");
+
+    assert!(!lane.assign(&fixture.name("nothing"), &assignment).await.unwrap());
+    let _user = fixture.admin(&spare).await;
+    assert!(!lane.assign(&spare, &assignment).await.unwrap());
+    assert!(!fixture.server.role_exists(&assignment.role).await.unwrap());
+
+    let second = fixture.spare(&template, "second").await;
+    assert!(lane.assign(&second, &assignment).await.unwrap(), "the lane goes on after a refusal");
+}
+
+#[tokio::test]
+async fn a_role_left_by_a_crash_is_taken_over() {
+    let fixture = Fixture::new().await;
+    let template = fixture.template().await;
+    let spare = fixture.spare(&template, "spare").await;
+    let assignment = fixture.assignment("org");
+    let sql = format!("CREATE ROLE \"{}\" NOLOGIN SUPERUSER CREATEDB; SELECT 1", assignment.role);
+    let _: i32 = fixture.ask(&sql).await;
+
+    assert!(fixture.lane("org").await.assign(&spare, &assignment).await.unwrap());
+
+    let mut tenant = fixture.log_in(&assignment, &assignment.database).await.unwrap();
+    run(&mut tenant, "INSERT INTO notes (text) VALUES ('x')").await.unwrap();
+    assert_eq!(refusal(run(&mut tenant, "CREATE DATABASE mine").await), "42501");
+}
+
+#[tokio::test]
+async fn assigning_twice_changes_nothing() {
+    let fixture = Fixture::new().await;
+    let template = fixture.template().await;
+    let assignment = fixture.assigned(&template, "org").await;
+    let second = fixture.spare(&template, "second").await;
+    let mut lane = fixture.lane("org").await;
+
+    assert!(lane.assign(&second, &assignment).await.unwrap());
+    lane.ensure_assigned(&assignment).await.unwrap();
+
+    assert!(fixture.server.database(&second).await.unwrap().is_some(), "the spare is left alone");
+    let info = fixture.server.database(&assignment.database).await.unwrap().unwrap();
+    assert_eq!(info.marker, Some(assignment.marker.clone()));
+    fixture.log_in(&assignment, &assignment.database).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_name_that_another_org_has_is_not_taken() {
+    let fixture = Fixture::new().await;
+    let template = fixture.template().await;
+    let first = fixture.assigned(&template, "org").await;
+    let spare = fixture.spare(&template, "spare").await;
+    let mut other = fixture.assignment("other");
+    other.database = first.database.clone();
+
+    let outcome = fixture.lane("other").await.assign(&spare, &other).await;
+    assert!(matches!(outcome, Err(Error::NameTaken { .. })), "{outcome:?}");
+    let outcome = fixture.lane("other").await.ensure_assigned(&other).await;
+    assert!(matches!(outcome, Err(Error::NameTaken { .. })), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn only_a_spare_of_this_plane_is_assigned() {
+    let fixture = Fixture::new().await;
+    let template = fixture.template().await;
+    let spare = fixture.spare(&template, "spare").await;
+    let mut assignment = fixture.assignment("org");
+    assignment.marker.plane = "another".to_owned();
+    let mut lane = fixture.lane("org").await;
+    let outcome = lane.assign(&spare, &assignment).await;
+    assert!(matches!(outcome, Err(Error::Foreign { .. })), "{outcome:?}");
+
+    let assignment = fixture.assignment("org");
+    lane.mark(&spare, &marker(Kind::Tombstone)).await.unwrap();
+    let outcome = lane.assign(&spare, &assignment).await;
+    assert!(matches!(outcome, Err(Error::WrongKind { .. })), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_tenant_reaches_its_own_data_and_nobody_elses() {
+    let fixture = Fixture::new().await;
+    let template = fixture.template().await;
+    let one = fixture.assigned(&template, "one").await;
+    let two = fixture.assigned(&template, "two").await;
+
+    let mut tenant = fixture.log_in(&one, &one.database).await.unwrap();
+    run(
+        &mut tenant,
+        "INSERT INTO notes (text) VALUES ('x'); UPDATE notes SET text = 'y'; \
+         SELECT count(*) FROM notes; DELETE FROM notes; CREATE TEMPORARY TABLE t (i int)",
+    )
+    .await
+    .unwrap();
+    for forbidden in [
+        "CREATE TABLE mine (i int)",
+        "DROP TABLE notes",
+        "ALTER TABLE notes ADD COLUMN c int",
+        "TRUNCATE notes",
+        "CREATE SCHEMA mine",
+        "CREATE ROLE mine",
+        "SET ROLE yuantus_tenant_owner",
+        "SELECT rolpassword FROM pg_authid",
+    ] {
+        assert_eq!(refusal(run(&mut tenant, forbidden).await), "42501", "{forbidden}");
+    }
+    let timeout = run(&mut tenant, "SHOW statement_timeout").await.unwrap();
+    assert_eq!(sqlx::Row::get::<String, _>(&timeout[0], 0), "1min");
+
+    let spare = fixture.spare(&template, "spare").await;
+    for other in [&two.database, &spare, &template] {
+        let code = refusal(fixture.log_in(&one, other).await);
+        assert!(code == "42501" || code == "55000", "{other}: {code}");
+    }
+}
+
+#[tokio::test]
+async fn the_server_is_given_a_verifier_and_the_limit_of_connections() {
+    let fixture = Fixture::new().await;
+    let template = fixture.template().await;
+    let assignment = fixture.assigned(&template, "org").await;
+    let sql = |column: &str| {
+        format!("SELECT {column} FROM pg_authid WHERE rolname = '{}'", assignment.role)
+    };
+    let stored: String = fixture.ask(&sql("rolpassword")).await;
+    assert!(stored.starts_with("SCRAM-SHA-256$4096:"), "{stored}");
+    assert_eq!(fixture.ask::<i32>(&sql("rolconnlimit")).await, 20);
+
+    let mut wrong = assignment.clone();
+    wrong.password = "wrong".into();
+    assert_eq!(refusal(fixture.log_in(&wrong, &assignment.database).await), "28P01");
+}

@@ -1,0 +1,46 @@
+//! `Debug` of the messages that hold secrets, so that no log can print one.
+
+use std::fmt;
+
+use crate::v1::{BackupKey, Connection, CreateTenantRequest, LoginRequest, LoginResponse};
+
+/// Stands for a secret: says whether there is one.
+struct Redacted<'a>(&'a str);
+
+impl fmt::Debug for Redacted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "\"\"" } else { "[REDACTED]" })
+    }
+}
+
+macro_rules! redact {
+    ($message:ident shows $($shown:ident),*; hides $($hidden:ident),+) => {
+        impl fmt::Debug for $message {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($message))
+                    $(.field(stringify!($shown), &self.$shown))*
+                    $(.field(stringify!($hidden), &Redacted(&self.$hidden)))+
+                    .finish()
+            }
+        }
+    };
+}
+
+redact!(LoginRequest shows tenant_id, username, org_id; hides password);
+redact!(LoginResponse shows token_type, expires_in, tenant_id, user_id; hides access_token);
+redact!(Connection shows host, port, database, username; hides password, url);
+redact!(BackupKey shows repository, snapshot_id, dump_path; hides password);
+redact!(CreateTenantRequest
+    shows id, name, plan, admin_username, admin_email, request_id; hides admin_password);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_says_that_there_is_a_password_but_not_which() {
+        let login = LoginRequest { password: "hunter2".into(), ..LoginRequest::default() };
+        let shown = format!("{login:?}");
+        assert!(shown.contains("[REDACTED]") && !shown.contains("hunter2"), "{shown}");
+    }
+}

@@ -1,0 +1,92 @@
+//! Logs: one line an event, to stderr, as JSON or as text for people.
+//!
+//! Invariant: an event carries the fields of every span it happens in, so
+//! `request_id`, `tenant_id`, `org_id` and `operation_id` stand at the top of
+//! each JSON line that belongs to a request or an operation.
+
+mod fields;
+mod json;
+
+use std::{
+    io::{IsTerminal, stderr},
+    str::FromStr,
+};
+
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, layer::SubscriberExt, util::SubscriberInitExt,
+};
+
+pub use json::JsonLayer;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// For people.
+    Text,
+}
+
+impl FromStr for LogFormat {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        match name {
+            "json" => Ok(Self::Json),
+            "text" => Ok(Self::Text),
+            _ => Err(Error::UnknownFormat { format: name.to_owned() }),
+        }
+    }
+}
+
+/// Why logging cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The level is none.
+    #[error("`{level}` is not a log level or filter")]
+    InvalidLevel {
+        /// What was given.
+        level: String,
+        /// What is wrong with it.
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// The format is none.
+    #[error("`{format}` is not a log format: json or text")]
+    UnknownFormat {
+        /// What was given.
+        format: String,
+    },
+}
+
+/// Begins logging to stderr. `level` is a level (`info`) or a filter
+/// (`info,sqlx=warn`). Where the process logs already, nothing changes: tests
+/// call this as often as they like.
+pub fn init(format: LogFormat, level: &str) -> Result<(), Error> {
+    let filter = EnvFilter::try_new(level)
+        .map_err(|source| Error::InvalidLevel { level: level.to_owned(), source })?;
+    let layer: Box<dyn Layer<Registry> + Send + Sync> = match format {
+        LogFormat::Json => JsonLayer::new(stderr).with_filter(filter).boxed(),
+        LogFormat::Text => tracing_subscriber::fmt::layer()
+            .with_writer(stderr)
+            .with_ansi(stderr().is_terminal())
+            .with_filter(filter)
+            .boxed(),
+    };
+    // Fails only where a subscriber is set already.
+    tracing_subscriber::registry().with(layer).try_init().ok();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_init_changes_nothing_and_a_bad_level_is_refused() {
+        init(LogFormat::Json, "info").unwrap();
+        init("text".parse().unwrap(), "debug,sqlx=warn").unwrap();
+        assert!(init(LogFormat::Json, "sqlx=loud").is_err());
+        assert!("xml".parse::<LogFormat>().is_err());
+    }
+}

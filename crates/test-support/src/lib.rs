@@ -1,0 +1,15 @@
+//! What the tests stand on: a private PostgreSQL, an in-process S3 over HTTP,
+//! and the real binary as child processes that can be killed or frozen.
+//!
+//! Invariant: everything started here listens on loopback, lives in one
+//! temporary directory, and ends with the value that started it.
+
+mod api;
+mod child;
+mod environment;
+mod program;
+
+pub use api::{Api, backup_id};
+pub use child::Child;
+pub use environment::{Options, TestEnv, binary, free_port, path};
+pub use program::{Ran, run};

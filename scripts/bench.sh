@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Builds for release and measures the product against the least this machine needs.
+# Usage: scripts/bench.sh [--json] [--quick] [NAME...]   (scripts/bench.sh --help names them)
+# Prints a line for each measure, tab-separated: name, ours, baseline, ratio, goal, holds or short.
+# Starts servers of its own and ends by itself, after some minutes.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scripts/packages.sh build-essential ca-certificates postgresql >&2
+cargo build --release --locked --bin yuantus --bin yuantus-bench >&2
+exec "${CARGO_TARGET_DIR:-target}/release/yuantus-bench" "$@"

@@ -1,0 +1,75 @@
+//! How clients connect to an org's database.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use yuantus_auth::{caller, purpose};
+use yuantus_domain::{DatabaseState, Error, OrgKey, Result};
+use yuantus_identity::entity::database;
+
+use super::{App, audit, org_name};
+
+/// How to connect to an org's database.
+#[derive(Debug)]
+pub struct Connection {
+    /// The server's host.
+    pub host: String,
+    /// The server's port.
+    pub port: u16,
+    /// The database.
+    pub database: String,
+    /// The role to log in as.
+    pub username: String,
+    /// Its password.
+    pub password: SecretString,
+}
+
+impl Connection {
+    /// All of it as a URL, password included.
+    pub fn url(&self) -> SecretString {
+        // Names are of `[a-z0-9_-]`, passwords of letters and digits: nothing
+        // in them has to be escaped. An IPv6 address has to be bracketed.
+        let host = match self.host.contains(':') {
+            true => format!("[{}]", self.host),
+            false => self.host.clone(),
+        };
+        let password = self.password.expose_secret();
+        format!("postgresql://{}:{password}@{host}:{}/{}", self.username, self.port, self.database)
+            .into()
+    }
+}
+
+impl App {
+    /// Reveals how to connect to an org's database, and records that it did.
+    pub async fn get_connection(&self, key: &OrgKey) -> Result<Connection> {
+        let (_, database) = self.get_org(key).await?;
+        if database.state != DatabaseState::Ready.as_str() {
+            let message = format!(
+                "the database of org `{key}` is {}; the operation on it says why",
+                database.state
+            );
+            return Err(Error::precondition("DATABASE_NOT_READY", message));
+        }
+        let password = self.open_database_password(key, &database)?;
+        let (tenant, org) = (key.tenant.as_str(), key.org.as_str());
+        let actor = caller::principal()?.display_name();
+        let details = json!({ "by": actor, "role": database.role });
+        audit::record(&self.db, "connection.reveal", tenant, org, org_name(key), details).await?;
+        Ok(Connection {
+            host: self.settings.client_host.clone().unwrap_or_else(|| self.server.host().into()),
+            port: self.settings.client_port.unwrap_or_else(|| self.server.port()),
+            database: database.name,
+            username: database.role,
+            password,
+        })
+    }
+
+    fn open_database_password(
+        &self,
+        key: &OrgKey,
+        database: &database::Model,
+    ) -> Result<SecretString> {
+        let version = database.password_version.unsigned_abs();
+        let aad = purpose::database_password(key, version);
+        Ok(self.sealer.open(&database.sealed_password, &aad)?)
+    }
+}

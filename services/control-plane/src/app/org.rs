@@ -1,0 +1,142 @@
+//! Orgs.
+
+use secrecy::ExposeSecret;
+use serde_json::json;
+use yuantus_auth::{caller, purpose, random_password};
+use yuantus_domain::{
+    Error, IdempotencyKey, OperationType, OrgId, OrgKey, PageSize, Result, TenantId, TenantStatus,
+    operation_input,
+};
+use yuantus_identity::{
+    entity::operation::Model as Operation, for_org, for_tenant, query::org::OrgAndDatabase,
+};
+use yuantus_operations::{Enqueued, NewOperation, enqueue, enqueue::find_by_key};
+
+use super::{App, Page, audit, display_name, org_name, page};
+
+/// What CreateOrg was asked for.
+#[derive(Debug)]
+pub struct CreateOrg {
+    /// The new org.
+    pub key: OrgKey,
+    /// The name people read; may be empty.
+    pub name: String,
+    /// The client's key.
+    pub idempotency: Option<IdempotencyKey>,
+}
+
+impl App {
+    /// Records an org, its database and the operation that makes it.
+    pub async fn create_org(&self, asked: CreateOrg) -> Result<Operation> {
+        let key = &asked.key;
+        caller::principal()?.may_act_for(&key.tenant)?;
+        let name = display_name(&asked.name, key.org.as_str())?;
+        let request = json!({ "rpc": "CreateOrg", "org": key, "name": name });
+        let new = self.operation(OperationType::CreateDatabase, key, request.clone())?;
+        let new = NewOperation { idempotency: asked.idempotency.clone(), ..new };
+        if let Some(before) = self.asked_before(&new).await? {
+            return Ok(before);
+        }
+        let txn = self.begin().await?;
+        self.active_tenant(&txn, &key.tenant).await?;
+        let operation = match enqueue(&txn, new).await? {
+            Enqueued::Before(operation) => return Ok(operation),
+            Enqueued::New(operation) => operation,
+        };
+        self.insert_org(&txn, key, name).await?;
+        let (tenant, org) = (key.tenant.as_str(), key.org.as_str());
+        audit::record(&txn, "org.create", tenant, org, org_name(key), request).await?;
+        self.commit(txn).await?;
+        self.notifier.ready();
+        Ok(operation)
+    }
+
+    /// The operation that the same request recorded before: a replay takes no
+    /// transaction and waits for nobody.
+    pub(super) async fn asked_before(&self, new: &NewOperation) -> Result<Option<Operation>> {
+        match &new.idempotency {
+            None => Ok(None),
+            Some(key) => Ok(find_by_key(&self.db, &new.scope, key, &new.request).await?),
+        }
+    }
+
+    /// Records an org and its database, which is still to be made.
+    pub(super) async fn insert_org(
+        &self,
+        txn: &impl sea_orm::ConnectionTrait,
+        key: &OrgKey,
+        name: &str,
+    ) -> Result<()> {
+        let database = self.settings.database_names.database_name(key)?;
+        let password = random_password()?;
+        let aad = purpose::database_password(key, 1);
+        let sealed = self.sealer.seal(password.expose_secret().as_bytes(), &aad)?;
+        let taken = |error: yuantus_identity::Error| match error.is_unique_violation() {
+            true => Error::exists("org", key),
+            false => error.into(),
+        };
+        for_org(key).insert_org(txn, name).await.map_err(taken)?;
+        for_org(key).insert_database(txn, &database, sealed).await.map_err(taken)?;
+        Ok(())
+    }
+
+    pub(super) async fn active_tenant(
+        &self,
+        txn: &impl sea_orm::ConnectionTrait,
+        id: &TenantId,
+    ) -> Result<()> {
+        let found = for_tenant(id).tenant(txn).await?;
+        let tenant = found.ok_or_else(|| Error::not_found("tenant", id))?;
+        if tenant.status != TenantStatus::Active.as_str() {
+            let message = format!("tenant `{id}` is {}", tenant.status);
+            return Err(Error::precondition("TENANT_NOT_ACTIVE", message));
+        }
+        Ok(())
+    }
+
+    /// An operation on an org's database, as the running request asks for it.
+    pub(super) fn operation(
+        &self,
+        kind: OperationType,
+        key: &OrgKey,
+        request: serde_json::Value,
+    ) -> Result<NewOperation> {
+        let caller = caller::current();
+        let input = serde_json::to_value(operation_input::Nothing {}).map_err(Error::internal)?;
+        Ok(NewOperation {
+            kind,
+            key: key.clone(),
+            input,
+            target: org_name(key),
+            idempotency: None,
+            scope: format!("tenants/{}", key.tenant),
+            request,
+            actor: caller::principal()?.display_name(),
+            request_id: caller.map(|c| c.request_id.clone()).unwrap_or_default(),
+            max_attempts: self.settings.max_attempts,
+            lane_depth: self.settings.lane_depth,
+        })
+    }
+
+    /// Reads one org.
+    pub async fn get_org(&self, key: &OrgKey) -> Result<OrgAndDatabase> {
+        caller::principal()?.may_act_for(&key.tenant)?;
+        let org = for_org(key).org(&self.db).await?;
+        let database = for_org(key).database(&self.db).await?;
+        org.zip(database).ok_or_else(|| Error::not_found("org", key))
+    }
+
+    /// Reads a page of a tenant's orgs, in the order of their ids.
+    pub async fn list_orgs(
+        &self,
+        tenant: &TenantId,
+        size: PageSize,
+        token: &str,
+    ) -> Result<Page<OrgAndDatabase>> {
+        self.get_tenant(tenant).await?;
+        let after: Option<OrgId> = page::cursor(token)?;
+        let after = after.as_ref().map(OrgId::as_str);
+        let rows = for_tenant(tenant).orgs(&self.db, after, page::limit(size)).await?;
+        Ok(Page::of(rows, size, |(org, _)| org.id.clone()))
+    }
+}

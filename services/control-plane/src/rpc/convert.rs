@@ -1,0 +1,193 @@
+//! From rows to messages.
+
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use pbjson_types::Timestamp;
+use uuid::Uuid;
+use yuantus_auth::caller;
+use yuantus_domain::{
+    BackupState, Error, IdempotencyKey, OperationState, OrgStatus, Result, TenantStatus,
+};
+use yuantus_identity::entity;
+use yuantus_proto::v1;
+
+/// A time as the API shows it.
+pub(super) fn time(at: DateTime<Utc>) -> Option<Timestamp> {
+    Some(Timestamp {
+        seconds: at.timestamp(),
+        nanos: i32::try_from(at.timestamp_subsec_nanos()).unwrap_or(0),
+    })
+}
+
+/// A UUID that a client gave in `field`.
+pub(super) fn uuid(field: &'static str, text: &str) -> Result<Uuid> {
+    Uuid::from_str(text).map_err(|_| Error::invalid(field, "must be a UUID"))
+}
+
+/// The client's key, from the message or the header.
+pub(super) fn idempotency(request_id: &str) -> Result<Option<IdempotencyKey>> {
+    IdempotencyKey::parse(&caller::idempotency_key(request_id))
+}
+
+fn unknown(column: &'static str, value: &str) -> Error {
+    let value = value.to_owned();
+    Error::internal(yuantus_identity::Error::Unknown { column, value })
+}
+
+/// A tenant as the API shows it.
+pub(super) fn tenant(row: entity::tenant::Model) -> Result<v1::Tenant> {
+    use v1::tenant::Status;
+    let status =
+        TenantStatus::parse(&row.status).ok_or_else(|| unknown("tenants.status", &row.status))?;
+    let shown = match status {
+        TenantStatus::Provisioning => Status::Provisioning,
+        TenantStatus::Active => Status::Active,
+        TenantStatus::Failed => Status::Failed,
+    };
+    Ok(v1::Tenant {
+        id: row.id,
+        name: row.name,
+        status: shown.into(),
+        plan: row.plan,
+        created_at: time(row.created_at),
+        updated_at: time(row.updated_at),
+        is_active: status == TenantStatus::Active,
+    })
+}
+
+/// An org as the API shows it.
+pub(super) fn org(
+    (org, database): (entity::org::Model, entity::database::Model),
+) -> Result<v1::Org> {
+    use v1::org::Status;
+    let status =
+        OrgStatus::parse(&org.status).ok_or_else(|| unknown("orgs.status", &org.status))?;
+    let shown = match status {
+        OrgStatus::Provisioning => Status::Provisioning,
+        OrgStatus::Active => Status::Active,
+        OrgStatus::Failed => Status::Failed,
+    };
+    Ok(v1::Org {
+        tenant_id: org.tenant_id,
+        id: org.id,
+        name: org.name,
+        status: shown.into(),
+        reason: told("", org.reason),
+        database: database.name,
+        revision: database.revision,
+        created_at: time(org.created_at),
+        updated_at: time(org.updated_at.max(database.updated_at)),
+    })
+}
+
+/// What a failure is called for callers who are no platform administrators:
+/// its cause may name servers and buckets that are not theirs to know. What
+/// the tenant's own migrations and requests came to is told as it is.
+fn told(reason: &str, message: String) -> String {
+    let told_whole = ["MIGRATION_FAILED", "CANCELLED", "RESTORE_MISMATCH"].contains(&reason);
+    let platform = caller::principal().is_ok_and(|caller| caller.is_platform());
+    if platform || told_whole || message.is_empty() {
+        return message;
+    }
+    "the platform could not do it; its administrators can see the cause".into()
+}
+
+/// An operation as the API shows it.
+pub(super) fn operation(row: entity::operation::Model) -> Result<v1::Operation> {
+    use v1::operation::State;
+    let state =
+        OperationState::parse(&row.state).ok_or_else(|| unknown("operations.state", &row.state))?;
+    let shown = match state {
+        OperationState::Pending => State::Pending,
+        OperationState::Running => State::Running,
+        OperationState::Succeeded => State::Succeeded,
+        OperationState::Failed => State::Failed,
+        OperationState::Cancelled => State::Cancelled,
+    };
+    let names: Vec<String> = serde_json::from_value(row.steps.clone()).map_err(Error::internal)?;
+    let at = usize::try_from(row.step).unwrap_or(0);
+    let error = (state == OperationState::Failed).then(|| v1::OperationError {
+        reason: row.error_reason.clone(),
+        message: told(&row.error_reason, row.error_message.clone()),
+    });
+    Ok(v1::Operation {
+        id: row.id.to_string(),
+        r#type: row.kind,
+        tenant_id: row.tenant_id,
+        org_id: row.org_id,
+        state: shown.into(),
+        step: names.get(at).cloned().unwrap_or_default(),
+        steps: steps(names, at, state),
+        progress: Some(v1::OperationProgress {
+            done: row.progress_done,
+            total: row.progress_total,
+            unit: row.progress_unit,
+        }),
+        reason: told(&row.error_reason, row.reason),
+        error,
+        attempt: row.attempt,
+        max_attempts: row.max_attempts,
+        cancel_requested: row.cancel_requested,
+        target: row.target,
+        created_at: time(row.created_at),
+        started_at: row.started_at.and_then(time),
+        finished_at: row.finished_at.and_then(time),
+    })
+}
+
+fn steps(names: Vec<String>, at: usize, state: OperationState) -> Vec<v1::OperationStep> {
+    use v1::operation_step::State;
+    let shown = |position: usize| match position.cmp(&at) {
+        std::cmp::Ordering::Less => State::Done,
+        std::cmp::Ordering::Equal if state == OperationState::Running => State::Running,
+        std::cmp::Ordering::Equal | std::cmp::Ordering::Greater => State::Pending,
+    };
+    let step = |(position, name)| v1::OperationStep { name, state: shown(position).into() };
+    names.into_iter().enumerate().map(step).collect()
+}
+
+/// A backup as the API shows it.
+pub(super) fn backup(row: entity::backup::Model) -> Result<v1::Backup> {
+    use v1::backup::State;
+    let state =
+        BackupState::parse(&row.state).ok_or_else(|| unknown("backups.state", &row.state))?;
+    let (shown, manifest) = match state {
+        BackupState::Creating => (State::Creating, None),
+        BackupState::Failed => (State::Failed, None),
+        BackupState::Complete => (State::Complete, row.manifest),
+    };
+    Ok(v1::Backup {
+        id: row.id.to_string(),
+        tenant_id: row.tenant_id,
+        org_id: row.org_id,
+        state: shown.into(),
+        reason: told("", row.reason),
+        manifest: manifest.map(self::manifest).transpose()?,
+        created_at: time(row.created_at),
+        completed_at: row.completed_at.and_then(time),
+        verified_at: row.verified_at.and_then(time),
+    })
+}
+
+fn manifest(stored: serde_json::Value) -> Result<v1::BackupManifest> {
+    let manifest: yuantus_backup::Manifest =
+        serde_json::from_value(stored).map_err(Error::internal)?;
+    let facts = manifest.facts;
+    let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    Ok(v1::BackupManifest {
+        database: facts.database,
+        revision: facts.revision,
+        bundle_fingerprint: facts.bundle_fingerprint,
+        server_version: facts.server_version,
+        dump_bytes: signed(manifest.dump_bytes),
+        dump_sha256: manifest.dump_sha256,
+        stored_bytes: signed(manifest.stored_bytes),
+        tables: facts
+            .tables
+            .into_iter()
+            .map(|t| v1::TableRows { schema: t.schema, table: t.table, rows: t.rows })
+            .collect(),
+        snapshot_id: manifest.snapshot_id,
+    })
+}

@@ -1,0 +1,17 @@
+//! gRPC handlers, one file a noun. REST calls the same ones.
+
+pub mod auth;
+pub mod backup;
+mod convert;
+pub mod migration;
+pub mod operation;
+pub mod org;
+pub mod status;
+pub mod tenant;
+
+pub use auth::Auth;
+pub use backup::Backups;
+pub use migration::Migrations;
+pub use operation::Operations;
+pub use org::Orgs;
+pub use tenant::Tenants;

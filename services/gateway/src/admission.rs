@@ -1,0 +1,58 @@
+//! The one authentication layer: who calls, and may they call this RPC.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use yuantus_auth::{Caller, Principal, Tokens, permission, permission::Permission};
+use yuantus_config::AuthMode;
+use yuantus_domain::{Error, IdempotencyKey, Result};
+
+use crate::{headers, request::RequestFacts};
+
+/// Admits callers.
+pub struct Admission {
+    mode: AuthMode,
+    tokens: Tokens,
+}
+
+impl Admission {
+    /// Admits by these tokens.
+    pub fn new(mode: AuthMode, tokens: Tokens) -> Self {
+        Self { mode, tokens }
+    }
+
+    /// The caller of `rpc`, or why it is refused.
+    pub fn admit(
+        &self,
+        rpc: &str,
+        headers: &HeaderMap,
+        facts: &RequestFacts,
+    ) -> Result<Arc<Caller>> {
+        let principal = match permission::permission_of(rpc) {
+            // A stale token must not keep anybody from logging in.
+            Some(Permission::Public) => self.principal(headers).unwrap_or_default(),
+            _ => self.principal(headers)?,
+        };
+        permission::authorize(rpc, principal.as_ref())?;
+        let key = headers.get(headers::IDEMPOTENCY_KEY);
+        let key = key.map(|key| String::from_utf8_lossy(key.as_bytes())).unwrap_or_default();
+        let key = IdempotencyKey::parse(key.trim())?.map(|key| key.as_str().to_owned());
+        Ok(Arc::new(Caller {
+            principal,
+            rpc: rpc.to_owned(),
+            request_id: facts.request_id.clone(),
+            client_ip: facts.client_ip.clone(),
+            user_agent: facts.user_agent.clone(),
+            idempotency_key: key,
+        }))
+    }
+
+    fn principal(&self, headers: &HeaderMap) -> Result<Option<Principal>> {
+        let malformed = |()| Error::Unauthenticated { message: "the token is not valid" };
+        match headers::bearer(headers).map_err(malformed)? {
+            Some(token) => Ok(Some(self.tokens.verify(token)?)),
+            None if self.mode == AuthMode::Disabled => Ok(Some(Principal::anonymous())),
+            None => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! A response on its way out.
+//!
+//! Invariant: a response stream is polled within the caller and the span of
+//! its request, a panic in it ends the stream and not the connection's task,
+//! and every request is logged once: when its body has been sent or given up.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body::{Frame, SizeHint};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tracing::{debug, error, info};
+use yuantus_auth::{Caller, caller::CALLER};
+
+use crate::request::RequestFacts;
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
+
+/// A body that knows whose it is.
+pub struct Answer {
+    body: Body,
+    facts: RequestFacts,
+    caller: Option<Arc<Caller>>,
+    stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+    status: u16,
+    grpc_status: Option<String>,
+    /// An error held back for one turn, so that what came before it is sent.
+    failure: Option<axum::Error>,
+    ended: bool,
+    quiet: bool,
+}
+
+/// What an answer is about.
+pub struct About {
+    /// The request.
+    pub facts: RequestFacts,
+    /// Its caller, once admitted.
+    pub caller: Option<Arc<Caller>>,
+    /// Whether it is a probe, which is not worth a line.
+    pub quiet: bool,
+}
+
+impl Answer {
+    /// Wraps a response. When `stopping` is cancelled, a stream of it ends.
+    pub fn wrap(
+        response: http::Response<Body>,
+        about: About,
+        stopping: CancellationToken,
+    ) -> http::Response<Body> {
+        let status = response.status().as_u16();
+        let grpc_status = grpc_status(response.headers());
+        response.map(|body| {
+            Body::new(Self {
+                body,
+                facts: about.facts,
+                caller: about.caller,
+                stopping: Box::pin(stopping.cancelled_owned()),
+                status,
+                grpc_status,
+                failure: None,
+                ended: false,
+                quiet: about.quiet,
+            })
+        })
+    }
+
+    fn poll_inner(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let _span = self.facts.span.enter();
+        let body = &mut self.body;
+        let mut poll = || http_body::Body::poll_frame(Pin::new(&mut *body), cx);
+        let polled = catch_unwind(AssertUnwindSafe(|| match &self.caller {
+            Some(caller) => CALLER.sync_scope(Arc::clone(caller), poll),
+            None => poll(),
+        }));
+        polled.unwrap_or_else(|_| {
+            error!("the stream of an answer panicked");
+            Poll::Ready(Some(Err(axum::Error::new("internal error"))))
+        })
+    }
+
+    /// How a stream ends when we stop: gRPC is told to try elsewhere, REST is
+    /// cut off, since its status has been sent.
+    fn stopped(&mut self) -> Option<Result<Frame<Bytes>, axum::Error>> {
+        self.ended = true;
+        if !self.facts.grpc {
+            return Some(Err(axum::Error::new("the server is stopping")));
+        }
+        self.grpc_status = Some("14".to_owned());
+        let message = HeaderValue::from_static("the server is stopping");
+        Some(Ok(Frame::trailers(HeaderMap::from_iter([
+            (GRPC_STATUS, UNAVAILABLE),
+            (HeaderName::from_static("grpc-message"), message),
+        ]))))
+    }
+}
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Some(failure) = self.failure.take() {
+            self.ended = true;
+            return Poll::Ready(Some(Err(failure)));
+        }
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let Poll::Ready(frame) = self.poll_inner(cx) else {
+            ready!(self.stopping.as_mut().poll(cx));
+            return Poll::Ready(self.stopped());
+        };
+        match frame {
+            Some(Err(error)) => {
+                self.failure = Some(error);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Some(Ok(frame)) => {
+                if let Some(status) = frame.trailers_ref().and_then(grpc_status) {
+                    self.grpc_status = Some(status);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            None => {
+                self.ended = true;
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.ended || (self.failure.is_none() && self.body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        let _span = self.facts.span.enter();
+        let milliseconds = self.facts.begun.elapsed().as_secs_f64() * 1000.0;
+        let (status, grpc_status) = (self.status, self.grpc_status.as_deref());
+        let client_ip = self.facts.client_ip.as_str();
+        if self.quiet {
+            debug!(status, duration_ms = milliseconds, "request");
+        } else {
+            info!(status, grpc_status, client_ip, duration_ms = milliseconds, "request");
+        }
+    }
+}
+
+fn grpc_status(headers: &HeaderMap) -> Option<String> {
+    headers.get(GRPC_STATUS).and_then(|status| status.to_str().ok()).map(str::to_owned)
+}

@@ -1,0 +1,55 @@
+//! gRPC: the path is the RPC.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the protocol's own refusals have no domain error behind them"
+)]
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::{Request, Response, header};
+use tonic::Status;
+use tower::ServiceExt;
+use yuantus_auth::{caller::CALLER, permission::permission_of};
+
+use crate::{
+    front::{Front, Reply, record_caller},
+    request::RequestFacts,
+};
+
+impl Front {
+    /// Calls the RPC, if there is one and the caller may.
+    pub(crate) async fn call_grpc(
+        &self,
+        mut request: Request<Body>,
+        facts: &RequestFacts,
+    ) -> Reply {
+        let rpc = request.uri().path().to_owned();
+        if permission_of(&rpc).is_none() {
+            return Reply::refused(unimplemented());
+        }
+        let caller = match self.admission.admit(&rpc, request.headers(), facts) {
+            Ok(caller) => caller,
+            Err(error) => return Reply::refused((self.to_status)(error).into_http()),
+        };
+        record_caller(&caller);
+        request.headers_mut().remove(header::AUTHORIZATION);
+        let router = self.grpc.clone().into_axum_router();
+        let call = CALLER.scope(Arc::clone(&caller), router.oneshot(request));
+        let response = match call.await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        Reply::served(response, caller)
+    }
+}
+
+fn unimplemented() -> Response<Body> {
+    Status::unimplemented("there is no such method").into_http()
+}
+
+/// The answer of a handler that panicked.
+pub fn panicked() -> Response<Body> {
+    Status::internal("internal error").into_http()
+}

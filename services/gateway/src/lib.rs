@@ -1,0 +1,35 @@
+//! The front door: gRPC and REST on one port, from the same service
+//! implementations, behind one authentication layer.
+//!
+//! Invariant: no handler runs for a caller that was not authorised for exactly
+//! that RPC. What is not in the permission table or the route table is
+//! refused before anything of it is decoded.
+
+pub mod error;
+pub mod health;
+pub mod serve;
+pub mod services;
+pub mod settings;
+
+mod admission;
+mod answer;
+mod connection;
+mod fixed;
+mod front;
+mod grpc;
+mod handshake;
+mod headers;
+mod problem;
+mod request;
+mod rest;
+mod rest_error;
+mod routes;
+mod status_code;
+mod status_details;
+
+pub use error::{Error, Result};
+pub use health::{Health, StorageFacts};
+pub use serve::serve;
+pub use services::Services;
+pub use settings::GatewaySettings;
+pub use yuantus_config::AuthMode;

@@ -1,0 +1,51 @@
+//! What is known about a request before anybody looked into it.
+
+use std::{net::IpAddr, time::Instant};
+
+use http::{HeaderMap, Request, header};
+use tracing::{Span, field::Empty, info_span};
+
+use crate::headers;
+
+/// A request's facts, for its caller, its log lines and its answer.
+#[derive(Debug)]
+pub struct RequestFacts {
+    /// The client's id or ours.
+    pub request_id: String,
+    /// The address the connection came from.
+    pub client_ip: String,
+    /// The `User-Agent` header.
+    pub user_agent: String,
+    /// When it came.
+    pub begun: Instant,
+    /// Whether it is gRPC.
+    pub grpc: bool,
+    /// Covers everything that happens for it.
+    pub span: Span,
+}
+
+impl RequestFacts {
+    /// Reads them; the query and all other headers stay out of the logs.
+    pub fn new<B>(request: &Request<B>, client: IpAddr) -> Self {
+        let headers: &HeaderMap = request.headers();
+        let request_id = headers::request_id(headers);
+        let span = info_span!(
+            "request",
+            request_id,
+            method = request.method().as_str(),
+            path = request.uri().path(),
+            tenant_id = Empty,
+            org_id = Empty,
+            operation_id = Empty,
+            caller = Empty,
+        );
+        Self {
+            client_ip: client.to_canonical().to_string(),
+            user_agent: headers::text(headers, header::USER_AGENT).to_owned(),
+            begun: Instant::now(),
+            grpc: headers::is_grpc(headers),
+            request_id,
+            span,
+        }
+    }
+}

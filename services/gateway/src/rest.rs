@@ -1,0 +1,134 @@
+//! REST: the same RPCs as JSON.
+
+use std::sync::Arc;
+
+use axum::body::{Body, HttpBody};
+use bytes::Bytes;
+use futures::TryStreamExt;
+use http::{HeaderMap, Method, Request, Response, StatusCode, header, request::Parts};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use rest_over_grpc::transcoding::{StreamingResponse, TranscodeResponse};
+use tonic::Code;
+use tracing::{Span, warn};
+use yuantus_auth::caller::CALLER;
+
+use crate::{
+    front::{Front, Reply, record_caller},
+    headers,
+    problem::Problem,
+    request::RequestFacts,
+    rest_error,
+    routes::Found,
+    services::{MAX_REQUEST_BYTES, RestCall},
+};
+
+impl Front {
+    /// Calls the RPC of this method and path, if there is one and the caller
+    /// may.
+    pub(crate) async fn call_rest(&self, request: Request<Body>, facts: &RequestFacts) -> Reply {
+        let refuse = |problem: Problem| Reply::refused(problem.into_response(&facts.request_id));
+        let (route, captured) = match self.routes.find(request.method(), request.uri().path()) {
+            Found::Rpc(route, captured) => (route, captured),
+            Found::OtherMethods(methods) => return refuse(Problem::method_not_allowed(&methods)),
+            Found::Nothing => return refuse(Problem::not_found()),
+        };
+        let caller = match self.admission.admit(route.rpc, request.headers(), facts) {
+            Ok(caller) => caller,
+            Err(error) => return refuse(Problem::of_status(&(self.to_status)(error))),
+        };
+        record_caller(&caller);
+        for (name, value) in &captured {
+            // Names that are no field of the span are passed over.
+            Span::current().record(*name, value.as_str());
+        }
+        let (parts, body) = request.into_parts();
+        if parts.method == Method::POST && parts.uri.query().is_some_and(|query| !query.is_empty())
+        {
+            return refuse(query_beside_body());
+        }
+        let body = match self.read_body(&parts, body).await {
+            Ok(body) => body,
+            Err(problem) => return refuse(problem),
+        };
+        let call = (self.rest)(rest_call(parts, body));
+        let answered = CALLER.scope(Arc::clone(&caller), call).await;
+        Reply::served(respond(answered, &facts.request_id), caller)
+    }
+
+    async fn read_body(&self, parts: &Parts, body: Body) -> Result<Bytes, Problem> {
+        if matches!(parts.method, Method::GET | Method::HEAD) {
+            return Ok(Bytes::new());
+        }
+        if body.size_hint().lower() > MAX_REQUEST_BYTES as u64 {
+            return Err(too_large());
+        }
+        let read = Limited::new(body, MAX_REQUEST_BYTES).collect();
+        let collected = tokio::time::timeout(self.body_timeout, read).await.map_err(|_| {
+            let detail = "the body did not arrive in time";
+            let status = StatusCode::REQUEST_TIMEOUT;
+            Problem::new(status, Code::DeadlineExceeded, "BODY_TIMEOUT", detail)
+        })?;
+        let body = match collected {
+            Ok(collected) => collected.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
+            Err(_) => {
+                let detail = "the body was cut off";
+                let status = StatusCode::BAD_REQUEST;
+                return Err(Problem::new(status, Code::InvalidArgument, "BAD_BODY", detail));
+            }
+        };
+        if !body.is_empty() && !headers::is_json(&parts.headers) {
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            let detail = "bodies must be application/json in UTF-8";
+            return Err(Problem::new(status, Code::InvalidArgument, "NOT_JSON", detail));
+        }
+        Ok(body)
+    }
+}
+
+/// A parameter would win over the body's field, and be written to the logs of
+/// every proxy.
+fn query_beside_body() -> Problem {
+    let detail = "this method takes no query parameters: its fields are in the body";
+    Problem::new(StatusCode::BAD_REQUEST, Code::InvalidArgument, "QUERY_BESIDE_BODY", detail)
+}
+
+fn too_large() -> Problem {
+    let detail = "the body is larger than 1 MiB";
+    let status = StatusCode::PAYLOAD_TOO_LARGE;
+    Problem::new(status, Code::ResourceExhausted, "BODY_TOO_LARGE", detail)
+}
+
+/// What handlers see: not the token, and `GET` where `HEAD` was asked.
+fn rest_call(parts: Parts, body: Bytes) -> RestCall {
+    let mut headers: HeaderMap = parts.headers;
+    headers.remove(header::AUTHORIZATION);
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let verb = if parts.method == Method::HEAD { Method::GET } else { parts.method };
+    RestCall { verb: verb.as_str().to_owned(), target: target.to_owned(), headers, body }
+}
+
+fn respond(answered: Option<TranscodeResponse>, request_id: &str) -> Response<Body> {
+    match answered {
+        None => Problem::not_found().into_response(request_id),
+        Some(TranscodeResponse::Streaming(stream)) => respond_stream(stream),
+        Some(TranscodeResponse::Unary(answer)) if answer.status().is_success() => {
+            answer.into_http().map(Body::from)
+        }
+        Some(TranscodeResponse::Unary(answer)) => {
+            rest_error::problem(answer.body()).into_response(request_id)
+        }
+    }
+}
+
+/// Frames as they come. The status has been sent: an error cuts the body off.
+fn respond_stream(stream: StreamingResponse) -> Response<Body> {
+    let (content_type, headers, frames) = stream.into_parts();
+    let frames = frames.map_ok(Bytes::from).inspect_err(|status| {
+        warn!(code = %status.code(), detail = status.message(), "a stream of an answer failed");
+    });
+    let mut response = Response::new(Body::from_stream(frames));
+    *response.headers_mut() = headers;
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+}

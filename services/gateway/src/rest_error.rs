@@ -1,0 +1,50 @@
+//! The transcoder's errors as problems.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::Deserialize;
+use tonic::Code;
+use tracing::error;
+
+use crate::{problem::Problem, status_details::StatusDetails};
+
+/// A `google.rpc.Status` as the transcoder writes it.
+#[derive(Deserialize)]
+struct Written {
+    code: i32,
+    message: String,
+    #[serde(default)]
+    details: Vec<Detail>,
+}
+
+/// Only the encoded status among the details is of interest.
+#[derive(Deserialize)]
+struct Detail {
+    kind: String,
+    value: String,
+}
+
+/// The problem that an error body of the transcoder tells.
+pub fn problem(body: &[u8]) -> Problem {
+    let Ok(written) = serde_json::from_slice::<Written>(body) else {
+        error!("the transcoder's error is not a status");
+        return Problem::panicked();
+    };
+    let code = Code::from_i32(written.code);
+    if matches!(code, Code::Internal | Code::Unknown | Code::DataLoss) {
+        error!(detail = written.message, "a request failed");
+    }
+    let encoded = written.details.iter().find(|detail| detail.kind == "grpc-status-details-bin");
+    match encoded.and_then(|detail| STANDARD.decode(&detail.value).ok()) {
+        Some(encoded) => {
+            Problem::of_service(code, &written.message, StatusDetails::decode(&encoded))
+        }
+        None => of_decoding(code, &written.message),
+    }
+}
+
+/// Without details it is the transcoder's own: the JSON is not the message.
+fn of_decoding(code: Code, message: &str) -> Problem {
+    let field = message.split_once("unknown field `").and_then(|(_, rest)| rest.split_once('`'));
+    let field = field.map(|(field, _)| field.to_owned());
+    Problem::of_service(code, message, StatusDetails::default()).field(field)
+}

@@ -1,0 +1,142 @@
+//! Opening the door and closing it.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{net::TcpListener, task::JoinSet, time};
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic_health::server::HealthReporter;
+use tonic_reflection::server::Builder as Reflection;
+use tracing::{info, warn};
+use yuantus_proto::v1::{
+    auth_service_server::AuthService, backup_service_server::BackupService,
+    migration_service_server::MigrationService, operation_service_server::OperationService,
+    org_service_server::OrgService, tenant_service_server::TenantService,
+};
+
+use crate::{
+    Error, GatewaySettings, Result, Services,
+    admission::Admission,
+    connection,
+    fixed::Fixed,
+    front::Front,
+    health::{Health, bounded},
+    routes::RouteTable,
+};
+
+/// How often `grpc.health.v1` looks again.
+const HEALTH_EVERY: Duration = Duration::from_secs(5);
+/// How long to leave the listener alone when it gives no connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves gRPC and REST on `listener` until `shutdown` is cancelled. Then no
+/// connection is taken any more, streams are ended, requests under way get
+/// `settings.drain` to finish, and what is left is cut off.
+pub async fn serve<T, O, P, M, B, A>(
+    settings: GatewaySettings,
+    services: Services<T, O, P, M, B, A>,
+    health: Arc<dyn Health>,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<()>
+where
+    T: TenantService + Clone,
+    O: OrgService + Clone,
+    P: OperationService + Clone,
+    M: MigrationService + Clone,
+    B: BackupService + Clone,
+    A: AuthService + Clone,
+{
+    let address = listener.local_addr().map_err(|source| Error::ListenerAddress { source })?;
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    let grpc = with_reflection(services.grpc().add_service(health_service))?;
+    let front = Arc::new(Front {
+        admission: Admission::new(settings.auth_mode, settings.tokens.clone()),
+        grpc: grpc.prepare(),
+        rest: services.rest(settings.to_status),
+        routes: RouteTable::new(),
+        fixed: Fixed {
+            health: Arc::clone(&health),
+            audit_enabled: settings.audit_enabled,
+            stopping: shutdown.clone(),
+        },
+        to_status: settings.to_status,
+        body_timeout: settings.body_timeout,
+        stopping: shutdown.clone(),
+    });
+    info!(%address, "serving gRPC and REST");
+    let mut tasks = JoinSet::new();
+    tasks.spawn(run_health(reporter, health, shutdown.clone()));
+    run_accept(&mut tasks, &listener, &front, &settings, &shutdown).await;
+    drop(listener);
+    drain(tasks, settings.drain).await;
+    Ok(())
+}
+
+fn with_reflection(routes: Routes) -> Result<Routes> {
+    let builder = || {
+        Reflection::configure()
+            .register_encoded_file_descriptor_set(yuantus_proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let failed = |source| Error::Reflection { source };
+    // Python's clients still ask for v1alpha.
+    Ok(routes
+        .add_service(builder().build_v1().map_err(failed)?)
+        .add_service(builder().build_v1alpha().map_err(failed)?))
+}
+
+async fn run_accept(
+    tasks: &mut JoinSet<()>,
+    listener: &TcpListener,
+    front: &Arc<Front>,
+    settings: &GatewaySettings,
+    shutdown: &CancellationToken,
+) {
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => return,
+            Some(ended) = tasks.join_next() => {
+                if let Err(error) = ended {
+                    warn!(%error, "a connection's task failed");
+                }
+                continue;
+            }
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let front = Arc::clone(front);
+                let timeout = settings.header_timeout;
+                tasks.spawn(connection::serve(stream, peer, front, timeout, shutdown.clone()));
+            }
+            Err(error) => {
+                warn!(%error, "cannot take a connection");
+                time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Keeps `grpc.health.v1` true: of the server as a whole.
+async fn run_health(
+    reporter: HealthReporter,
+    health: Arc<dyn Health>,
+    shutdown: CancellationToken,
+) {
+    use tonic_health::ServingStatus::{NotServing, Serving};
+    let mut ticks = time::interval(HEALTH_EVERY);
+    while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+        let ready = bounded(health.identity_database()).await.is_ok();
+        reporter.set_service_status("", if ready { Serving } else { NotServing }).await;
+    }
+    reporter.set_service_status("", NotServing).await;
+}
+
+async fn drain(mut tasks: JoinSet<()>, limit: Duration) {
+    let all = async { while tasks.join_next().await.is_some() {} };
+    if time::timeout(limit, all).await.is_err() {
+        warn!(connections = tasks.len(), "requests were cut off: the drain time is over");
+        tasks.shutdown().await;
+    }
+}

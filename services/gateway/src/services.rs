@@ -1,0 +1,122 @@
+//! The services behind the door, and the two ways to them.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use http::HeaderMap;
+use rest_over_grpc::transcoding::{Transcode, TranscodeResponse};
+use tonic::{metadata::MetadataMap, service::Routes};
+use yuantus_auth::caller;
+use yuantus_domain::Error;
+use yuantus_proto::{
+    rest::{
+        AuthServiceRestBridge, BackupServiceRestBridge, MigrationServiceRestBridge,
+        OperationServiceRestBridge, OrgServiceRestBridge, TenantServiceRestBridge, Transcoder,
+    },
+    v1::{
+        auth_service_server::{AuthService, AuthServiceServer},
+        backup_service_server::{BackupService, BackupServiceServer},
+        migration_service_server::{MigrationService, MigrationServiceServer},
+        operation_service_server::{OperationService, OperationServiceServer},
+        org_service_server::{OrgService, OrgServiceServer},
+        tenant_service_server::{TenantService, TenantServiceServer},
+    },
+};
+
+use crate::settings::ToStatus;
+
+/// The largest request, gRPC message or JSON body: 1 MiB.
+pub const MAX_REQUEST_BYTES: usize = 1024 * 1024;
+
+/// One implementation of each service of the contract.
+#[derive(Clone, Debug)]
+pub struct Services<T, O, P, M, B, A> {
+    /// Tenants.
+    pub tenants: T,
+    /// Orgs.
+    pub orgs: O,
+    /// Operations.
+    pub operations: P,
+    /// Migrations.
+    pub migrations: M,
+    /// Backups.
+    pub backups: B,
+    /// Logging in.
+    pub auth: A,
+}
+
+/// A request as the transcoder takes it.
+pub struct RestCall {
+    /// `GET`, `POST` …
+    pub verb: String,
+    /// Path and query.
+    pub target: String,
+    /// The headers handlers may see.
+    pub headers: HeaderMap,
+    /// JSON, or nothing.
+    pub body: bytes::Bytes,
+}
+
+/// What the transcoder answers; `None` where it knows no such route.
+pub type RestAnswer = Pin<Box<dyn Future<Output = Option<TranscodeResponse>> + Send>>;
+
+/// The services by REST.
+pub type RestServices = Box<dyn Fn(RestCall) -> RestAnswer + Send + Sync>;
+
+impl<T, O, P, M, B, A> Services<T, O, P, M, B, A>
+where
+    T: TenantService + Clone,
+    O: OrgService + Clone,
+    P: OperationService + Clone,
+    M: MigrationService + Clone,
+    B: BackupService + Clone,
+    A: AuthService + Clone,
+{
+    /// The services by gRPC.
+    pub(crate) fn grpc(&self) -> Routes {
+        let max = MAX_REQUEST_BYTES;
+        Routes::new(TenantServiceServer::new(self.tenants.clone()).max_decoding_message_size(max))
+            .add_service(OrgServiceServer::new(self.orgs.clone()).max_decoding_message_size(max))
+            .add_service(
+                OperationServiceServer::new(self.operations.clone()).max_decoding_message_size(max),
+            )
+            .add_service(
+                MigrationServiceServer::new(self.migrations.clone()).max_decoding_message_size(max),
+            )
+            .add_service(
+                BackupServiceServer::new(self.backups.clone()).max_decoding_message_size(max),
+            )
+            .add_service(AuthServiceServer::new(self.auth.clone()).max_decoding_message_size(max))
+    }
+
+    /// The same services by REST. A guard in front of each asks once more
+    /// whether the caller was authorised for that service.
+    pub(crate) fn rest(self, to_status: ToStatus) -> RestServices {
+        let guard = |service: &'static str| {
+            move |_: &MetadataMap| authorised_for(service).map_err(to_status)
+        };
+        let transcoder = Arc::new(Transcoder::new(
+            AuthServiceRestBridge::with_guard(self.auth, guard("AuthService")),
+            OperationServiceRestBridge::with_guard(self.operations, guard("OperationService")),
+            BackupServiceRestBridge::with_guard(self.backups, guard("BackupService")),
+            MigrationServiceRestBridge::with_guard(self.migrations, guard("MigrationService")),
+            OrgServiceRestBridge::with_guard(self.orgs, guard("OrgService")),
+            TenantServiceRestBridge::with_guard(self.tenants, guard("TenantService")),
+        ));
+        Box::new(move |call| {
+            let transcoder = Arc::clone(&transcoder);
+            Box::pin(async move {
+                let RestCall { verb, target, headers, body } = call;
+                transcoder.try_transcode(&verb, &target, headers, &body).await
+            })
+        })
+    }
+}
+
+/// Whether the running request was admitted to an RPC of `service`.
+fn authorised_for(service: &str) -> Result<(), Error> {
+    let prefix = format!("/yuantus.controlplane.v1.{service}/");
+    match caller::current() {
+        Some(caller) if caller.rpc.starts_with(&prefix) => Ok(()),
+        _ => Err(Error::denied("nobody was authorised for this request")),
+    }
+}

@@ -1,0 +1,44 @@
+//! What the front door needs to know.
+
+use std::time::Duration;
+
+use yuantus_auth::Tokens;
+use yuantus_config::AuthMode;
+
+/// Turns a domain error into a status: the one mapping of the control plane.
+pub type ToStatus = fn(yuantus_domain::Error) -> tonic::Status;
+
+/// How the gateway behaves.
+#[derive(Clone, Debug)]
+pub struct GatewaySettings {
+    /// Whether callers need a token.
+    pub auth_mode: AuthMode,
+    /// Verifies them.
+    pub tokens: Tokens,
+    /// How refusals of the gateway itself become statuses.
+    pub to_status: ToStatus,
+    /// Shown by `/api/v1/health`.
+    pub audit_enabled: bool,
+    /// How long requests under way get to finish at a stop.
+    pub drain: Duration,
+    /// How long a client may take to send a request's headers, and how long
+    /// an HTTP/1.1 connection may idle.
+    pub header_timeout: Duration,
+    /// How long a client may take to send a request's body.
+    pub body_timeout: Duration,
+}
+
+impl GatewaySettings {
+    /// Authentication required, audit on, half a minute for everything.
+    pub fn new(tokens: Tokens, to_status: ToStatus) -> Self {
+        Self {
+            auth_mode: AuthMode::Required,
+            tokens,
+            to_status,
+            audit_enabled: true,
+            drain: Duration::from_secs(30),
+            header_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What must hold for every RPC of the contract.
+
+use prost_reflect::DescriptorPool;
+use serde_json::Value;
+use yuantus_auth::permission;
+use yuantus_proto::{FILE_DESCRIPTOR_SET, OPENAPI, rest::ROUTES};
+
+fn rpcs() -> Vec<String> {
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
+    let ours = pool.services().filter(|service| service.package_name().starts_with("yuantus."));
+    ours.flat_map(|service| service.methods().collect::<Vec<_>>())
+        .map(|method| format!("/{}/{}", method.parent_service().full_name(), method.name()))
+        .collect()
+}
+
+#[test]
+fn every_rpc_has_a_permission_and_a_route() {
+    let rpcs = rpcs();
+    assert!(rpcs.len() > 20);
+    for rpc in &rpcs {
+        assert!(permission::permission_of(rpc).is_some(), "{rpc} has no permission");
+        assert!(ROUTES.iter().any(|route| route.rpc == rpc), "{rpc} has no route");
+    }
+    for (rpc, _) in permission::all() {
+        assert!(
+            rpc.starts_with("/grpc.") || rpcs.iter().any(|known| known == rpc),
+            "{rpc} is gone"
+        );
+    }
+}
+
+#[test]
+fn every_route_is_described() {
+    let document: Value = serde_json::from_str(OPENAPI).unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
+    for route in ROUTES {
+        let operation = &document["paths"][route.template][route.verb.to_lowercase()];
+        assert!(!operation["description"].as_str().unwrap().is_empty(), "{}", route.rpc);
+        assert_eq!(operation["responses"]["default"]["$ref"], "#/components/responses/Problem");
+    }
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        assert!(!schema["description"].as_str().unwrap().is_empty(), "{name}");
+        for (field, property) in schema["properties"].as_object().into_iter().flatten() {
+            assert!(!property["description"].as_str().unwrap().is_empty(), "{name}.{field}");
+            assert!(!field.contains(char::is_uppercase), "{name}.{field} is not snake_case");
+        }
+    }
+}
+
+#[test]
+fn every_reference_of_the_document_leads_somewhere() {
+    let document: Value = serde_json::from_str(OPENAPI).unwrap();
+    let text = document.to_string();
+    for reference in text.split("\"$ref\":\"#").skip(1) {
+        let pointer = reference.split('"').next().unwrap();
+        assert!(document.pointer(pointer).is_some(), "{pointer}");
+    }
+}

@@ -1,0 +1,246 @@
+//! Services that answer what tests ask for, and note which RPC was called by
+//! whom.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures::{Stream, StreamExt, stream};
+use tokio::sync::Notify;
+use tonic::{Request, Response, Status};
+use yuantus_auth::{Caller, caller};
+use yuantus_domain::Error;
+use yuantus_proto::v1::{
+    auth_service_server::AuthService, backup_service_server::BackupService,
+    migration_service_server::MigrationService, operation_service_server::OperationService,
+    org_service_server::OrgService, tenant_service_server::TenantService, *,
+};
+
+use crate::status::{careless, status};
+
+/// All six services at once.
+#[derive(Clone, Default)]
+pub struct Fake {
+    pub calls: Arc<Mutex<Vec<Call>>>,
+    /// Signalled when a wait has begun.
+    pub waiting: Arc<Notify>,
+    /// Ends a wait.
+    pub release: Arc<Notify>,
+}
+
+/// One call.
+pub struct Call {
+    /// The handler that ran.
+    pub handler: &'static str,
+    /// What it saw.
+    pub caller: Arc<Caller>,
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+type Operations = Pin<Box<dyn Stream<Item = Result<Operation, Status>> + Send>>;
+
+impl Fake {
+    fn note(&self, handler: &'static str) {
+        let caller = caller::current().expect("handlers run for a caller");
+        self.calls.lock().unwrap().push(Call { handler, caller });
+    }
+
+    fn answer<T: Default>(&self, handler: &'static str) -> Answer<T> {
+        self.note(handler);
+        Ok(Response::new(T::default()))
+    }
+
+    pub fn last(&self) -> Call {
+        self.calls.lock().unwrap().pop().expect("no handler ran")
+    }
+}
+
+fn operation(id: &str) -> Operation {
+    Operation { id: id.into(), ..Operation::default() }
+}
+
+/// What the handler of CreateTenant answers to the tenant of this id.
+fn outcome(id: &str) -> Result<(), Status> {
+    Err(status(match id {
+        "taken" => Error::exists("tenant", id),
+        "Bad" => Error::invalid("id", "may hold lower-case letters only"),
+        "early" => Error::precondition("NOT_READY", "not ready"),
+        "full" => Error::ResourceExhausted { reason: "QUOTA", message: "quota reached".into() },
+        "later" => Error::Unavailable {
+            reason: "HIBERNATED",
+            message: "asleep".into(),
+            retry_after: Duration::from_millis(6_500),
+        },
+        "racy" => Error::Conflict { kind: "tenant", id: id.into() },
+        "broken" => Error::internal("the password is hunter2"),
+        "careless" => return Err(careless("the password is hunter2")),
+        "panic" => panic!("the password is hunter2"),
+        _ => return Ok(()),
+    }))
+}
+
+#[tonic::async_trait]
+impl TenantService for Fake {
+    async fn create_tenant(&self, request: Request<CreateTenantRequest>) -> Answer<Tenant> {
+        self.note("TenantService/CreateTenant");
+        assert!(request.metadata().get("authorization").is_none(), "handlers see no tokens");
+        let request = request.into_inner();
+        outcome(&request.id)?;
+        let plan = caller::idempotency_key(&request.request_id);
+        let name = request.admin_username;
+        Ok(Response::new(Tenant { id: request.id, name, plan, ..Tenant::default() }))
+    }
+
+    async fn get_tenant(&self, request: Request<GetTenantRequest>) -> Answer<Tenant> {
+        self.note("TenantService/GetTenant");
+        Err(status(Error::not_found("tenant", request.into_inner().tenant_id)))
+    }
+
+    async fn list_tenants(&self, _: Request<ListTenantsRequest>) -> Answer<ListTenantsResponse> {
+        self.answer("TenantService/ListTenants")
+    }
+}
+
+#[tonic::async_trait]
+impl OrgService for Fake {
+    async fn create_org(&self, request: Request<CreateOrgRequest>) -> Answer<Operation> {
+        self.note("OrgService/CreateOrg");
+        let request = request.into_inner();
+        Ok(Response::new(Operation {
+            tenant_id: request.tenant_id,
+            org_id: request.id,
+            state: operation::State::Pending.into(),
+            ..Operation::default()
+        }))
+    }
+
+    async fn get_org(&self, _: Request<GetOrgRequest>) -> Answer<Org> {
+        self.answer("OrgService/GetOrg")
+    }
+
+    async fn list_orgs(&self, _: Request<ListOrgsRequest>) -> Answer<ListOrgsResponse> {
+        self.answer("OrgService/ListOrgs")
+    }
+
+    async fn get_connection(&self, _: Request<GetConnectionRequest>) -> Answer<Connection> {
+        self.answer("OrgService/GetConnection")
+    }
+}
+
+#[tonic::async_trait]
+impl OperationService for Fake {
+    type WatchOperationStream = Operations;
+
+    async fn get_operation(&self, _: Request<GetOperationRequest>) -> Answer<Operation> {
+        self.answer("OperationService/GetOperation")
+    }
+
+    async fn list_operations(
+        &self,
+        _: Request<ListOperationsRequest>,
+    ) -> Answer<ListOperationsResponse> {
+        self.answer("OperationService/ListOperations")
+    }
+
+    async fn wait_operation(&self, request: Request<WaitOperationRequest>) -> Answer<Operation> {
+        self.note("OperationService/WaitOperation");
+        let id = request.into_inner().operation_id;
+        if id == "slow" {
+            self.waiting.notify_one();
+            self.release.notified().await;
+        }
+        Ok(Response::new(operation(&id)))
+    }
+
+    async fn watch_operation(&self, request: Request<WatchOperationRequest>) -> Answer<Operations> {
+        self.note("OperationService/WatchOperation");
+        let first = stream::iter([Ok(operation("1"))]);
+        let rest: Operations = match request.into_inner().operation_id.as_str() {
+            "forever" => stream::pending().boxed(),
+            "fails" => stream::iter([Err(status(Error::not_found("operation", "fails")))]).boxed(),
+            "panics" => stream::once(async { panic!("in a stream") }).boxed(),
+            _ => stream::once(async {
+                let caller = caller::current().expect("streams run for a caller");
+                Ok(operation(&caller.request_id))
+            })
+            .boxed(),
+        };
+        Ok(Response::new(first.chain(rest).boxed()))
+    }
+
+    async fn cancel_operation(&self, _: Request<CancelOperationRequest>) -> Answer<Operation> {
+        self.answer("OperationService/CancelOperation")
+    }
+
+    async fn retry_operation(&self, _: Request<RetryOperationRequest>) -> Answer<Operation> {
+        self.answer("OperationService/RetryOperation")
+    }
+}
+
+#[tonic::async_trait]
+impl MigrationService for Fake {
+    async fn get_bundle(&self, _: Request<GetBundleRequest>) -> Answer<Bundle> {
+        self.answer("MigrationService/GetBundle")
+    }
+
+    async fn get_migration_status(
+        &self,
+        _: Request<GetMigrationStatusRequest>,
+    ) -> Answer<MigrationStatus> {
+        self.answer("MigrationService/GetMigrationStatus")
+    }
+
+    async fn list_migration_statuses(
+        &self,
+        _: Request<ListMigrationStatusesRequest>,
+    ) -> Answer<ListMigrationStatusesResponse> {
+        self.answer("MigrationService/ListMigrationStatuses")
+    }
+
+    async fn apply_migrations(&self, _: Request<ApplyMigrationsRequest>) -> Answer<Operation> {
+        self.answer("MigrationService/ApplyMigrations")
+    }
+}
+
+#[tonic::async_trait]
+impl BackupService for Fake {
+    async fn create_backup(&self, _: Request<CreateBackupRequest>) -> Answer<Operation> {
+        self.answer("BackupService/CreateBackup")
+    }
+
+    async fn get_backup(&self, _: Request<GetBackupRequest>) -> Answer<Backup> {
+        self.answer("BackupService/GetBackup")
+    }
+
+    async fn list_backups(&self, _: Request<ListBackupsRequest>) -> Answer<ListBackupsResponse> {
+        self.answer("BackupService/ListBackups")
+    }
+
+    async fn verify_backup(&self, _: Request<VerifyBackupRequest>) -> Answer<Operation> {
+        self.answer("BackupService/VerifyBackup")
+    }
+
+    async fn restore_backup(&self, _: Request<RestoreBackupRequest>) -> Answer<Operation> {
+        self.answer("BackupService/RestoreBackup")
+    }
+
+    async fn get_backup_key(&self, _: Request<GetBackupKeyRequest>) -> Answer<BackupKey> {
+        self.answer("BackupService/GetBackupKey")
+    }
+}
+
+#[tonic::async_trait]
+impl AuthService for Fake {
+    async fn login(&self, _: Request<LoginRequest>) -> Answer<LoginResponse> {
+        self.answer("AuthService/Login")
+    }
+
+    async fn get_me(&self, _: Request<GetMeRequest>) -> Answer<Me> {
+        self.note("AuthService/GetMe");
+        let principal = caller::principal().map_err(status)?;
+        let (tenant_id, username) = (principal.tenant, principal.username);
+        Ok(Response::new(Me { tenant_id, username, ..Me::default() }))
+    }
+}

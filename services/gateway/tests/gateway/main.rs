@@ -1,0 +1,17 @@
+//! The gateway over real sockets, in front of small services.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod auth;
+mod contract;
+mod drain;
+mod errors;
+mod fakes;
+mod grpc;
+mod health;
+mod hygiene;
+mod logs;
+mod rest;
+mod server;
+mod status;
+mod streams;

@@ -1,0 +1,127 @@
+//! What the steps and loops work with.
+
+use std::{sync::Arc, time::Duration};
+
+use sea_orm::DatabaseConnection;
+use secrecy::SecretString;
+use tokio::sync::{Notify, OnceCell};
+use uuid::Uuid;
+use yuantus_auth::{Sealer, purpose};
+use yuantus_domain::{DatabaseName, OrgKey, Plan};
+use yuantus_identity::{entity::database, for_org, for_tenant};
+use yuantus_operations::{Run, StepError};
+use yuantus_postgres::{Assignment, Kind, LaneSession, Marker, Server, Tools};
+use yuantus_storage::ObjectStore;
+use yuantus_tenant_schema::Bundle;
+
+use crate::failure;
+
+/// What the steps and loops work with.
+pub struct Deps {
+    /// The identity database.
+    pub db: DatabaseConnection,
+    /// The server of the orgs' databases.
+    pub server: Server,
+    /// PostgreSQL's client programs.
+    pub tools: Tools,
+    /// Where backups go.
+    pub store: ObjectStore,
+    /// Opens sealed passwords and keys.
+    pub sealer: Arc<Sealer>,
+    /// The migrations.
+    pub bundle: Arc<Bundle>,
+    /// Signs the databases that are made here.
+    pub plane: Uuid,
+    /// Numbers.
+    pub limits: Limits,
+    /// Wakes the loop that keeps spare databases.
+    pub spare_taken: Notify,
+    /// Whether the server has its group roles.
+    pub bootstrapped: OnceCell<()>,
+}
+
+/// Numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How many spare databases are kept.
+    pub spares: usize,
+    /// How long the database that a restore replaced is kept.
+    pub tombstone_retention: Duration,
+}
+
+impl Deps {
+    /// The database row of the operation's org.
+    pub(crate) async fn database(&self, run: &Run) -> Result<database::Model, StepError> {
+        let row = for_org(run.key()).database(run.db()).await?;
+        row.ok_or_else(|| StepError::refuse("ORG_NOT_FOUND", "the org is not recorded"))
+    }
+
+    /// Takes the operation's lane on the server, ending what earlier claims
+    /// left running, and then asks whether this claim still holds: whoever
+    /// takes over afterwards ends this session. What is on the server may be
+    /// looked at once the lane is taken, not before.
+    pub(crate) async fn lane(&self, run: &Run) -> Result<LaneSession, StepError> {
+        let lane = self.open_lane(run.lane(), run.epoch()).await?;
+        run.confirm().await?;
+        Ok(lane)
+    }
+
+    /// Takes a lane on the server, which gets its group roles before anything
+    /// else is done there.
+    pub(crate) async fn open_lane(&self, lane: &str, epoch: i64) -> Result<LaneSession, StepError> {
+        let bootstrap = || self.server.bootstrap();
+        self.bootstrapped.get_or_try_init(bootstrap).await.map_err(failure::postgres)?;
+        self.server.open_lane(lane, epoch).await.map_err(failure::postgres)
+    }
+
+    /// The bucket, for writing: refuses once this claim may have lost its lease.
+    pub(crate) fn store(&self, run: &Run) -> ObjectStore {
+        let fence = run.fence();
+        self.store.fenced(move || fence.is_live())
+    }
+
+    /// A marker that says: made by this control plane, for this.
+    pub(crate) fn marker(&self, kind: Kind, fingerprint: &str) -> Marker {
+        Marker {
+            plane: self.plane.to_string(),
+            kind,
+            fingerprint: fingerprint.to_owned(),
+            operation: None,
+            owner: None,
+        }
+    }
+
+    /// How the org's database is to be: its name, role, password and limits.
+    pub(crate) async fn assignment(
+        &self,
+        run: &Run,
+        row: &database::Model,
+        fingerprint: &str,
+    ) -> Result<Assignment, StepError> {
+        let key = run.key();
+        let tenant = for_tenant(&key.tenant).tenant(run.db()).await?;
+        let plan = tenant.and_then(|t| Plan::parse(&t.plan).ok()).unwrap_or(Plan::Basic);
+        Ok(Assignment {
+            database: name(&row.name)?,
+            role: row.role.clone(),
+            password: self.password(key, row)?,
+            connection_limit: plan.connection_limit(),
+            statement_timeout_seconds: plan.statement_timeout_seconds(),
+            marker: Marker {
+                operation: Some(run.id().to_string()),
+                owner: Some(key.to_string()),
+                ..self.marker(Kind::Tenant, fingerprint)
+            },
+        })
+    }
+
+    fn password(&self, key: &OrgKey, row: &database::Model) -> Result<SecretString, StepError> {
+        let aad = purpose::database_password(key, row.password_version.unsigned_abs());
+        self.sealer.open(&row.sealed_password, &aad).map_err(failure::auth)
+    }
+}
+
+/// A stored or constructed database name.
+pub(crate) fn name(name: &str) -> Result<DatabaseName, StepError> {
+    DatabaseName::parse(name).map_err(|error| StepError::fail("INTERNAL", error))
+}

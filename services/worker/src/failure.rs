@@ -1,0 +1,56 @@
+//! From the crates' errors to what a step says: may it pass, or will it not?
+
+use yuantus_operations::StepError;
+
+/// The backup is not what its manifest says.
+pub(crate) const DAMAGED: &str = "BACKUP_DAMAGED";
+
+fn of<E: std::error::Error + Send + Sync + 'static>(
+    transient: bool,
+    (passing, lasting): (&'static str, &'static str),
+    error: E,
+) -> StepError {
+    if transient { StepError::retry(passing, error) } else { StepError::fail(lasting, error) }
+}
+
+/// A failure of the server of the orgs' databases, or of its programs.
+pub(crate) fn postgres(error: yuantus_postgres::Error) -> StepError {
+    if matches!(error, yuantus_postgres::Error::Superseded { .. }) {
+        return StepError::Lost;
+    }
+    of(error.is_transient(), ("DATABASE_UNAVAILABLE", "DATABASE_FAILED"), error)
+}
+
+/// A failure of a migration.
+pub(crate) fn schema(error: yuantus_tenant_schema::Error) -> StepError {
+    of(error.is_transient(), ("DATABASE_UNAVAILABLE", "MIGRATION_FAILED"), error)
+}
+
+/// A failure of the bucket.
+pub(crate) fn storage(error: yuantus_storage::Error) -> StepError {
+    if error.is_fenced() {
+        return StepError::Lost;
+    }
+    of(error.is_transient(), ("STORAGE_UNAVAILABLE", "STORAGE_FAILED"), error)
+}
+
+/// A failure of a backup repository.
+pub(crate) fn backup(error: yuantus_backup::Error) -> StepError {
+    if error.is_fenced() {
+        return StepError::Lost;
+    }
+    of(error.is_transient(), ("STORAGE_UNAVAILABLE", "BACKUP_FAILED"), error)
+}
+
+/// A failure to read a backup back: what does not pass is damage.
+pub(crate) fn reading(error: yuantus_backup::Error) -> StepError {
+    if error.is_fenced() {
+        return StepError::Lost;
+    }
+    of(error.is_transient(), ("STORAGE_UNAVAILABLE", DAMAGED), error)
+}
+
+/// A failure to open or seal a secret.
+pub(crate) fn auth(error: yuantus_auth::Error) -> StepError {
+    StepError::fail("SECRET_UNUSABLE", error)
+}

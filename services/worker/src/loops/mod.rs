@@ -1,0 +1,74 @@
+//! What a worker does besides operations. One worker at a time leads them,
+//! by an advisory lock on the identity database.
+
+mod leader;
+mod orphans;
+mod spares;
+mod templates;
+mod tombstones;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use yuantus_operations::StepError;
+
+use crate::Deps;
+
+/// How often spare databases are counted without being told.
+const SPARES: Duration = Duration::from_secs(2);
+/// How often leftovers are looked for.
+const LEFTOVERS: Duration = Duration::from_secs(30);
+
+/// Starts the loops; they end when `stop` is cancelled.
+pub(crate) fn start_loops(loops: &mut JoinSet<()>, deps: &Arc<Deps>, stop: &CancellationToken) {
+    let (deps, stop) = (deps.clone(), stop.clone());
+    loops.spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = run_loops(&deps) => {}
+        }
+    });
+}
+
+async fn run_loops(deps: &Deps) {
+    loop {
+        match leader::lead(deps).await {
+            Ok(Some(mut leader)) => {
+                tracing::info!("this worker keeps the spare databases");
+                tokio::select! {
+                    () = keep_spares(deps) => {}
+                    () = clean_up(deps) => {}
+                    () = leader.deposed() => tracing::info!("no longer keeping spare databases"),
+                }
+            }
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "cannot lead the loops now"),
+        }
+        tokio::time::sleep(SPARES).await;
+    }
+}
+
+async fn keep_spares(deps: &Deps) {
+    loop {
+        report("spare databases", spares::fill(deps).await);
+        tokio::select! {
+            () = deps.spare_taken.notified() => {}
+            () = tokio::time::sleep(SPARES) => {}
+        }
+    }
+}
+
+async fn clean_up(deps: &Deps) {
+    loop {
+        report("tombstones", tombstones::drop_expired(deps).await);
+        report("orphans", orphans::drop_orphans(deps).await);
+        tokio::time::sleep(LEFTOVERS).await;
+    }
+}
+
+fn report(what: &str, done: Result<(), StepError>) {
+    if let Err(error) = done {
+        tracing::warn!(%error, what, "a loop could not do its work and will try again");
+    }
+}

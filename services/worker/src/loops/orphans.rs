@@ -1,0 +1,57 @@
+//! Spare and restore databases that an operation made for itself and left
+//! behind. Each names its operation, in its marker or, where a crash left it
+//! unmarked, in its name; once that has ended, nobody needs it.
+
+use uuid::Uuid;
+use yuantus_domain::OperationState;
+use yuantus_identity::query::{deployment, operation};
+use yuantus_operations::StepError;
+use yuantus_postgres::{DatabaseInfo, Kind};
+
+use crate::{
+    Deps, failure,
+    names::{RESTORES, SPARES},
+};
+
+/// Drops what ended operations left behind. One that cannot be dropped keeps
+/// no other.
+pub(super) async fn drop_orphans(deps: &Deps) -> Result<(), StepError> {
+    for (kind, prefix) in [(Kind::Restore, RESTORES), (Kind::Spare, SPARES)] {
+        let found = deps.server.databases_with_prefix(prefix).await.map_err(failure::postgres)?;
+        for info in found {
+            if is_orphan(deps, &info, prefix).await?
+                && let Err(error) = drop_orphan(deps, &info, kind).await
+            {
+                tracing::warn!(%error, name = %info.name, "an orphan was not dropped");
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn is_orphan(deps: &Deps, info: &DatabaseInfo, prefix: &str) -> Result<bool, StepError> {
+    let maker = match &info.marker {
+        Some(marker) if marker.plane != deps.plane.to_string() => return Ok(false),
+        Some(marker) => marker.operation.as_deref(),
+        None => info.name.as_str().strip_prefix(prefix),
+    };
+    let Some(id) = maker.and_then(|id| Uuid::parse_str(id).ok()) else { return Ok(false) };
+    let operation = operation::find(&deps.db, id).await?;
+    Ok(match operation {
+        Some(operation) => {
+            OperationState::parse(&operation.state).is_some_and(OperationState::is_final)
+        }
+        // Ours and aged out; without a marker it may be another plane's.
+        None => info.marker.is_some(),
+    })
+}
+
+async fn drop_orphan(deps: &Deps, info: &DatabaseInfo, kind: Kind) -> Result<(), StepError> {
+    let epoch = deployment::clock(&deps.db).await?;
+    let mut lane = deps.open_lane("orphans", epoch).await?;
+    let dropped = lane.drop_database(&info.name, &deps.plane.to_string(), kind).await;
+    lane.close().await;
+    dropped.map_err(failure::postgres)?;
+    tracing::info!(name = %info.name, "dropped a database that an ended operation left behind");
+    Ok(())
+}

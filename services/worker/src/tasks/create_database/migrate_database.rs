@@ -1,0 +1,34 @@
+//! Migrates the database, unless it came from a template of this bundle, and
+//! records that it can be used.
+
+use async_trait::async_trait;
+use yuantus_domain::OrgStatus;
+use yuantus_identity::for_org;
+use yuantus_operations::{Outcome, Run, Step, StepResult};
+
+use crate::{Deps, failure, tasks::migrate_database::migrate};
+
+pub(super) struct MigrateDatabase;
+
+#[async_trait]
+impl Step<Deps> for MigrateDatabase {
+    fn name(&self) -> &'static str {
+        "migrate_database"
+    }
+
+    async fn run(&self, deps: &Deps, run: &Run) -> StepResult {
+        let row = deps.database(run).await?;
+        let name = crate::deps::name(&row.name)?;
+        let info = deps.server.database(&name).await.map_err(failure::postgres)?;
+        let marker = info.and_then(|info| info.marker);
+        let fingerprint = deps.bundle.fingerprint();
+        let revision = match marker {
+            Some(marker) if marker.fingerprint == fingerprint => deps.bundle.target(),
+            _ => migrate(deps, run, &name).await?,
+        };
+        let txn = run.begin().await?;
+        for_org(run.key()).set_database_ready(&txn, revision, fingerprint).await?;
+        for_org(run.key()).set_org_status(&txn, OrgStatus::Active, "").await?;
+        Ok(Outcome::AdvanceIn(txn))
+    }
+}

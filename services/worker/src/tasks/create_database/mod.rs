@@ -1,0 +1,57 @@
+//! `CreateDatabase`: makes an org's database.
+
+mod assign_database;
+mod migrate_database;
+
+use async_trait::async_trait;
+use sea_orm::DatabaseTransaction;
+use yuantus_domain::OperationType;
+use yuantus_identity::for_org;
+use yuantus_operations::{CleanUp, Run, Step, StepError, Task};
+use yuantus_postgres::Kind;
+
+use crate::{Deps, failure, names};
+
+pub(super) struct CreateDatabase;
+
+#[async_trait]
+impl Task<Deps> for CreateDatabase {
+    fn kind(&self) -> OperationType {
+        OperationType::CreateDatabase
+    }
+
+    fn steps(&self) -> &'static [&'static dyn Step<Deps>] {
+        &[&assign_database::AssignDatabase, &migrate_database::MigrateDatabase]
+    }
+
+    /// Drops what was made: nobody was ever told its password.
+    async fn clean_up(&self, deps: &Deps, run: &Run) -> Result<CleanUp, StepError> {
+        let row = deps.database(run).await?;
+        let name = crate::deps::name(&row.name)?;
+        let plane = deps.plane.to_string();
+        let mut lane = deps.lane(run).await?;
+        let found = deps.server.database(&name).await.map_err(failure::postgres)?;
+        let marker = found.as_ref().and_then(|info| info.marker.as_ref());
+        let made = marker.is_some_and(|m| m.operation == Some(run.id().to_string()));
+        if made {
+            lane.drop_database(&name, &plane, Kind::Tenant).await.map_err(failure::postgres)?;
+        }
+        if made || found.is_none() {
+            lane.drop_role(&row.role).await.map_err(failure::postgres)?;
+        }
+        let own = names::own_spare(run.id())?;
+        lane.drop_database(&own, &plane, Kind::Spare).await.map_err(failure::postgres)?;
+        lane.close().await;
+        Ok(CleanUp::Undone)
+    }
+
+    async fn record_undone(
+        &self,
+        run: &Run,
+        txn: &DatabaseTransaction,
+        why: &str,
+    ) -> Result<(), StepError> {
+        for_org(run.key()).fail_provisioning(txn, why).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,57 @@
+//! Makes a new, empty database and loads the dump into it. What an earlier
+//! attempt left is dropped first: half a load cannot be resumed.
+
+use async_trait::async_trait;
+use yuantus_operations::{Outcome, Run, Step, StepResult, crashpoint};
+use yuantus_postgres::{Kind, Marker, restore};
+
+use super::{backup, is_swapped, repository};
+use crate::{
+    Deps, failure, names,
+    progress::{Counted, with_progress},
+};
+
+pub(super) struct LoadDump;
+
+#[async_trait]
+impl Step<Deps> for LoadDump {
+    fn name(&self) -> &'static str {
+        "load_dump"
+    }
+
+    fn crash_points(&self) -> &'static [&'static str] {
+        &["after_create", "after_load"]
+    }
+
+    async fn run(&self, deps: &Deps, run: &Run) -> StepResult {
+        let (input, prefix, manifest) = backup(run).await?;
+        let incoming = names::restore(run.id())?;
+        let marker = Marker {
+            operation: Some(run.id().to_string()),
+            ..deps.marker(Kind::Restore, &manifest.facts.bundle_fingerprint)
+        };
+        let mut lane = deps.lane(run).await?;
+        if is_swapped(deps, run).await? {
+            lane.close().await;
+            return Ok(Outcome::Advance);
+        }
+        lane.drop_database(&incoming, &marker.plane, Kind::Restore)
+            .await
+            .map_err(failure::postgres)?;
+        lane.create_blank(&incoming, &marker).await.map_err(failure::postgres)?;
+        crashpoint!("RestoreDatabase.load_dump.after_create");
+        let access = deps.server.access(&incoming, lane.tag());
+        let repository = repository(deps, run, &input.source, &prefix).await?;
+        let dump = repository.open_dump(&manifest.snapshot_id, &manifest.dump_path).await;
+        let dump = dump.map_err(failure::backup)?;
+        let total = manifest.dump_bytes;
+        with_progress(run, "bytes", |reporter| async {
+            let dump = Counted::new(dump, move |bytes| reporter.report(bytes, total));
+            restore::load(&access, &deps.tools, dump).await.map_err(failure::postgres)
+        })
+        .await?;
+        crashpoint!("RestoreDatabase.load_dump.after_load");
+        lane.close().await;
+        Ok(Outcome::Advance)
+    }
+}

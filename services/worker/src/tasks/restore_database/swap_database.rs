@@ -1,0 +1,48 @@
+//! Gives the restored database the org's name. The one that had it becomes a
+//! tombstone, which is recorded before it is made.
+
+use async_trait::async_trait;
+use yuantus_identity::for_org;
+use yuantus_operations::{Outcome, Run, Step, StepResult, crashpoint};
+
+use super::{backup, is_swapped};
+use crate::{Deps, failure, names};
+
+pub(super) struct SwapDatabase;
+
+#[async_trait]
+impl Step<Deps> for SwapDatabase {
+    fn name(&self) -> &'static str {
+        "swap_database"
+    }
+
+    fn crash_points(&self) -> &'static [&'static str] {
+        &["after_tombstone", "after_swap"]
+    }
+
+    async fn run(&self, deps: &Deps, run: &Run) -> StepResult {
+        let (_, _, manifest) = backup(run).await?;
+        let row = deps.database(run).await?;
+        let fingerprint = &manifest.facts.bundle_fingerprint;
+        let assignment = deps.assignment(run, &row, fingerprint).await?;
+        let tombstone = names::tombstone(run.id())?;
+        let mut lane = deps.lane(run).await?;
+        if is_swapped(deps, run).await? {
+            lane.close().await;
+            return Ok(Outcome::Advance);
+        }
+        let there = deps.server.database(&assignment.database).await.map_err(failure::postgres)?;
+        if there.is_some() {
+            let txn = run.begin().await?;
+            let retention = deps.limits.tombstone_retention;
+            for_org(run.key()).put_tombstone(&txn, &tombstone, run.id(), retention).await?;
+            run.commit(txn).await?;
+        }
+        crashpoint!("RestoreDatabase.swap_database.after_tombstone");
+        let incoming = names::restore(run.id())?;
+        lane.swap(&incoming, &assignment, &tombstone).await.map_err(failure::postgres)?;
+        crashpoint!("RestoreDatabase.swap_database.after_swap");
+        lane.close().await;
+        Ok(Outcome::Advance)
+    }
+}

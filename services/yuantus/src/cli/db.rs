@@ -1,0 +1,125 @@
+//! `yuantus db`: the identity database's schema. Talks to PostgreSQL itself,
+//! not to a server of ours.
+
+mod create_admin;
+
+use std::path::Path;
+
+use clap::Subcommand;
+use serde::Serialize;
+use yuantus_config::{Config, Purpose};
+use yuantus_identity::{
+    connect,
+    connect::create_if_missing,
+    migration::{self, MigrationState},
+};
+
+use crate::{
+    failure::Failure,
+    output::{Format, Output, Show, note},
+    run::{load_config, refused},
+};
+
+/// What can be done with the identity database's schema.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make the identity database where it is missing, and apply what it lacks
+    Upgrade,
+    /// Show the newest migration applied
+    Current,
+    /// Show all migrations
+    History,
+    /// Make a platform administrator, at the server's console
+    CreateAdmin(create_admin::Options),
+}
+
+impl Command {
+    /// Does it.
+    pub(crate) async fn run(self, file: Option<&Path>, output: Output) -> Result<(), Failure> {
+        let config = load_config(file, Purpose::Identity, &[])?;
+        match self {
+            Self::Upgrade => {
+                let applied = upgrade(&config).await?;
+                let rows: Vec<Row> = applied.into_iter().map(Row::applied).collect();
+                if rows.is_empty() && output.format() == Format::Table {
+                    note("the identity database is up to date");
+                    return Ok(());
+                }
+                output.list(&rows)
+            }
+            Self::Current => {
+                let newest = history(&config).await?.into_iter().rfind(|row| row.applied);
+                match newest {
+                    Some(row) => output.one(&row),
+                    None => {
+                        note("nothing is applied; `yuantus db upgrade` does");
+                        Ok(())
+                    }
+                }
+            }
+            Self::History => output.list(&history(&config).await?),
+            Self::CreateAdmin(options) => options.run(&config).await,
+        }
+    }
+}
+
+/// Brings the identity database to the newest migration; answers what it
+/// applied.
+pub(crate) async fn upgrade(config: &Config) -> Result<Vec<String>, Failure> {
+    let failed = |error| Failure::local("upgrade the identity database", error);
+    let url = config.identity_url().map_err(refused)?;
+    create_if_missing(&url).await.map_err(failed)?;
+    let db = connect(&url, 2, "yuantus:db").map_err(failed)?;
+    migration::upgrade(&db).await.map_err(failed)
+}
+
+async fn history(config: &Config) -> Result<Vec<Row>, Failure> {
+    let failed = |error| Failure::local("read the identity database's history", error);
+    let url = config.identity_url().map_err(refused)?;
+    let db = connect(&url, 2, "yuantus:db").map_err(failed)?;
+    let history = migration::history(&db).await.map_err(failed)?;
+    Ok(history.into_iter().map(Row::from).collect())
+}
+
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    applied: bool,
+}
+
+impl Row {
+    fn applied(name: String) -> Self {
+        Self { name, applied: true }
+    }
+}
+
+impl From<MigrationState> for Row {
+    fn from(state: MigrationState) -> Self {
+        Self { name: state.name, applied: state.applied }
+    }
+}
+
+impl Show for Row {
+    const COLUMNS: &'static [&'static str] = &["MIGRATION", "APPLIED"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.name.clone(), if self.applied { "yes" } else { "no" }.to_owned()]
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::output::snapshot::formats;
+
+    use super::*;
+
+    #[test]
+    fn migrations_in_every_format() {
+        let rows = [Row::applied("m1".into()), Row { name: "m2".into(), applied: false }];
+        insta::assert_snapshot!(formats(&rows));
+    }
+}

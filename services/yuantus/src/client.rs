@@ -1,0 +1,117 @@
+//! The gRPC clients, with the caller's token on every request.
+
+use std::time::Duration;
+
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{Channel, ClientTlsConfig, Endpoint},
+};
+use yuantus_proto::v1::{
+    auth_service_client::AuthServiceClient, backup_service_client::BackupServiceClient,
+    migration_service_client::MigrationServiceClient,
+    operation_service_client::OperationServiceClient, org_service_client::OrgServiceClient,
+    tenant_service_client::TenantServiceClient,
+};
+
+use crate::failure::Failure;
+
+/// Where a server is when nothing else says so.
+pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:7910";
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+type Service = InterceptedService<Channel, Bearer>;
+
+/// Puts the token on a request.
+#[derive(Clone)]
+pub(crate) struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
+}
+
+/// A server to talk to.
+#[derive(Clone)]
+pub(crate) struct Client {
+    server: String,
+    channel: Channel,
+    bearer: Bearer,
+}
+
+macro_rules! services {
+    ($($name:ident: $client:ident,)+) => {
+        impl Client {
+            $(
+                pub(crate) fn $name(&self) -> $client<Service> {
+                    let service =
+                        InterceptedService::new(self.channel.clone(), self.bearer.clone());
+                    $client::new(service).max_decoding_message_size(64 << 20)
+                }
+            )+
+        }
+    };
+}
+
+services! {
+    auth: AuthServiceClient,
+    backups: BackupServiceClient,
+    migrations: MigrationServiceClient,
+    operations: OperationServiceClient,
+    orgs: OrgServiceClient,
+    tenants: TenantServiceClient,
+}
+
+impl Client {
+    /// Gets ready to talk to `server`; it is reached at the first request.
+    pub(crate) fn new(server: &str, token: Option<&str>) -> Result<Self, Failure> {
+        let server = server.trim_end_matches('/').to_owned();
+        let usage = |error: tonic::transport::Error| {
+            Failure::Usage(format!("`{server}` is not the URL of a server: {error}"))
+        };
+        if !server.starts_with("http://") && !server.starts_with("https://") {
+            return Err(Failure::Usage(format!(
+                "`{server}` is not the URL of a server: it must begin with http:// or https://"
+            )));
+        }
+        let mut endpoint = Endpoint::from_shared(server.clone())
+            .map_err(usage)?
+            .user_agent(concat!("yuantus/", env!("CARGO_PKG_VERSION")))
+            .map_err(usage)?
+            .connect_timeout(CONNECT_TIMEOUT)
+            .http2_keep_alive_interval(KEEP_ALIVE);
+        if server.starts_with("https://") {
+            let roots = ClientTlsConfig::new().with_native_roots();
+            endpoint = endpoint.tls_config(roots).map_err(usage)?;
+        }
+        Ok(Self { channel: endpoint.connect_lazy(), bearer: bearer(token)?, server })
+    }
+
+    /// The server's URL.
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Says which server refused.
+    pub(crate) fn refused(&self, status: Status) -> Failure {
+        Failure::Status { server: self.server.clone(), status: Box::new(status) }
+    }
+}
+
+fn bearer(token: Option<&str>) -> Result<Bearer, Failure> {
+    let Some(token) = token else {
+        return Ok(Bearer(None));
+    };
+    let mut value: MetadataValue<Ascii> = format!("Bearer {}", token.trim())
+        .parse()
+        .map_err(|_| Failure::Usage("the token holds characters that no token has".into()))?;
+    value.set_sensitive(true);
+    Ok(Bearer(Some(value)))
+}

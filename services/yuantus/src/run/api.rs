@@ -1,0 +1,114 @@
+//! The API, put together from the configuration.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use yuantus_auth::{Passwords, Tokens, policy::Policy};
+use yuantus_config::{Config, Environment};
+use yuantus_control_plane::{
+    app::{App, Parts, Settings},
+    rpc::{Auth, Backups, Migrations, Operations, Orgs, Tenants, status::status},
+};
+use yuantus_gateway::{GatewaySettings, Services};
+use yuantus_operations::{Notifier, Watcher};
+
+use super::{
+    common::{Common, refused},
+    health::AppHealth,
+};
+use crate::failure::Failure;
+
+/// An API that is set up but does not serve yet.
+pub(crate) struct Api {
+    /// The use cases.
+    pub(crate) app: App,
+    settings: GatewaySettings,
+    background: JoinSet<()>,
+    stop_background: CancellationToken,
+}
+
+impl Api {
+    /// Sets the API up. The identity database is asked at the first request.
+    pub(crate) fn new(config: &Config, common: &Common) -> Result<Self, Failure> {
+        let identity = config.identity_url().map_err(refused)?;
+        let connections = config.identity.max_connections;
+        let db = yuantus_identity::connect(&identity, connections, "yuantus:start")
+            .map_err(|error| Failure::local("use identity.database_url", error))?;
+        let stop = CancellationToken::new();
+        let mut background = JoinSet::new();
+        let pool = db.get_postgres_connection_pool().clone();
+        let (notifier, sending) = Notifier::new(pool.clone(), stop.clone());
+        background.spawn(sending);
+        let (watcher, listening) = Watcher::new(pool, stop.clone());
+        background.spawn(listening);
+        let local = |error| Failure::local("set up authentication", error);
+        let ttl = Duration::from_secs(config.auth.token_ttl_seconds);
+        let tokens = Tokens::new(&config.auth.jwt_secret, ttl).map_err(local)?;
+        let app = App::new(Parts {
+            db,
+            tokens: tokens.clone(),
+            passwords: Passwords::new().map_err(local)?,
+            sealer: common.sealer.clone(),
+            notifier,
+            watcher,
+            bundle: common.bundle.clone(),
+            server: common.server.clone(),
+            store: common.store.clone(),
+            settings: limits_and_names(config, common)?,
+        });
+        let mut settings = GatewaySettings::new(tokens, status);
+        settings.auth_mode = config.auth.mode;
+        settings.drain = config.server.drain();
+        Ok(Self { app, settings, background, stop_background: stop })
+    }
+
+    /// Serves until `shutdown`.
+    pub(crate) async fn serve(
+        mut self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> Result<(), Failure> {
+        let app = self.app;
+        let (watcher, stopping) = (app.watcher.clone(), shutdown.clone());
+        let ended = self.stop_background.clone();
+        self.background.spawn(async move {
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                () = ended.cancelled() => {}
+            }
+            watcher.close();
+        });
+        let services = Services {
+            tenants: Tenants(app.clone()),
+            orgs: Orgs(app.clone()),
+            operations: Operations(app.clone()),
+            migrations: Migrations(app.clone()),
+            backups: Backups(app.clone()),
+            auth: Auth(app.clone()),
+        };
+        let health = Arc::new(AppHealth(app));
+        let served =
+            yuantus_gateway::serve(self.settings, services, health, listener, shutdown).await;
+        self.stop_background.cancel();
+        while self.background.join_next().await.is_some() {}
+        served.map_err(|error| Failure::local("serve", error))
+    }
+}
+
+fn limits_and_names(config: &Config, common: &Common) -> Result<Settings, Failure> {
+    let endpoint = config.storage.public_endpoint_url.clone();
+    let environment = match config.environment {
+        Environment::Dev => "dev",
+        Environment::Production => "production",
+    };
+    Ok(Settings {
+        database_names: config.name_template().map_err(refused)?,
+        client_host: config.tenants.client_host.clone(),
+        client_port: config.tenants.client_port,
+        backup_endpoint: endpoint.unwrap_or_else(|| common.store.endpoint().to_owned()),
+        password_policy: Policy::of(environment),
+        max_attempts: i32::try_from(config.worker.max_attempts).unwrap_or(i32::MAX),
+        lane_depth: config.worker.lane_depth.into(),
+    })
+}

@@ -1,0 +1,82 @@
+//! What API and worker are both made of.
+
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use yuantus_auth::Sealer;
+use yuantus_config::Config;
+use yuantus_postgres::Server;
+use yuantus_storage::{ObjectStore, S3Settings};
+use yuantus_tenant_schema::Bundle;
+
+use crate::failure::Failure;
+
+/// What API and worker are both made of. Nothing is connected yet.
+pub(crate) struct Common {
+    pub(crate) server: Server,
+    pub(crate) store: ObjectStore,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) bundle: Arc<Bundle>,
+}
+
+impl Common {
+    /// Reads the bundle and takes the keys.
+    pub(crate) fn new(config: &Config) -> Result<Self, Failure> {
+        let admin = config.admin_url().map_err(refused)?;
+        let bundle = match &config.tenants.bundle {
+            Some(directory) => {
+                Bundle::load(directory).map_err(|error| Failure::local("read the bundle", error))?
+            }
+            None => Bundle::builtin(),
+        };
+        Ok(Self {
+            server: Server::new(&admin)
+                .map_err(|error| Failure::local("use tenants.database_url_template", error))?,
+            store: ObjectStore::new(&s3_settings(config)),
+            sealer: Arc::new(
+                Sealer::new(&config.secrets.key, &config.secrets.key_id)
+                    .map_err(|error| Failure::local("use secrets.key", error))?,
+            ),
+            bundle: Arc::new(bundle),
+        })
+    }
+}
+
+/// Wraps an error of the configuration.
+pub(crate) fn refused(error: yuantus_config::Error) -> Failure {
+    Failure::local("read the configuration", error)
+}
+
+fn s3_settings(config: &Config) -> S3Settings {
+    let storage = &config.storage;
+    S3Settings {
+        endpoint_url: storage.endpoint_url.clone(),
+        region: storage.region.clone(),
+        bucket: storage.bucket.clone(),
+        access_key_id: storage.access_key_id.clone(),
+        secret_access_key: storage.secret_access_key.clone(),
+    }
+}
+
+/// A token that is cancelled by Ctrl-C, SIGTERM or the end of the terminal. A
+/// second Ctrl-C ends the process at once.
+pub(crate) fn stop_signal() -> Result<CancellationToken, Failure> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let token = CancellationToken::new();
+    let cancelled = token.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+        tracing::info!("stopping");
+        cancelled.cancel();
+        interrupt.recv().await;
+        std::process::exit(130);
+    });
+    Ok(token)
+}

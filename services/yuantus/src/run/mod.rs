@@ -1,0 +1,43 @@
+//! The long-running commands: `start`, `worker` and `dev`.
+
+mod api;
+mod common;
+pub(crate) mod dev;
+mod health;
+mod operations;
+pub(crate) mod start;
+pub(crate) mod worker;
+
+use std::path::Path;
+
+use yuantus_config::{Config, Loaded, LogFormat, Purpose};
+
+use crate::failure::Failure;
+pub(crate) use common::refused;
+
+/// Reads the configuration of this process, `above` winning over the
+/// environment, and begins to log as it says.
+pub(crate) fn load_config(
+    file: Option<&Path>,
+    purpose: Purpose,
+    above: &[(&str, String)],
+) -> Result<Config, Failure> {
+    let loaded = Config::load_with(file, &[], above).map_err(refused)?;
+    loaded.config.require(purpose).map_err(refused)?;
+    begin(loaded)
+}
+
+/// Begins to log, and says what is odd about the configuration.
+fn begin(loaded: Loaded) -> Result<Config, Failure> {
+    let Loaded { config, warnings } = loaded;
+    let format = match config.log.format {
+        LogFormat::Json => yuantus_telemetry::LogFormat::Json,
+        LogFormat::Text => yuantus_telemetry::LogFormat::Text,
+    };
+    yuantus_telemetry::init(format, &config.log.level)
+        .map_err(|error| Failure::local("begin to log", error))?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(config)
+}

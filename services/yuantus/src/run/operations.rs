@@ -1,0 +1,108 @@
+//! The worker, put together from the configuration.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Notify, OnceCell},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use yuantus_config::Config;
+use yuantus_identity::query::deployment;
+use yuantus_operations::{Notifier, Settings, backoff::Backoff};
+use yuantus_postgres::Tools;
+use yuantus_worker::{Deps, Limits};
+
+use super::common::{Common, refused};
+use crate::failure::{Failure, chain};
+
+/// Between two looks for an identity database that is away.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Runs operations until `shutdown`; with `once`, until there is nothing left
+/// to do.
+pub(crate) async fn run_operations(
+    config: &Config,
+    common: Common,
+    once: bool,
+    shutdown: CancellationToken,
+) -> Result<(), Failure> {
+    let identity = config.identity_url().map_err(refused)?;
+    let connections = config.identity.max_connections;
+    let db = yuantus_identity::connect(&identity, connections, "yuantus:worker")
+        .map_err(|error| Failure::local("use identity.database_url", error))?;
+    // Waiting for the database lets everything be started at once.
+    let plane = loop {
+        if let Some(plane) = found(deployment::plane(&db).await)? {
+            break plane;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = shutdown.cancelled() => return Ok(()),
+        }
+    };
+    let stop = CancellationToken::new();
+    let pool = db.get_postgres_connection_pool().clone();
+    let (notifier, sending) = Notifier::new(pool, stop.clone());
+    let mut background = JoinSet::new();
+    background.spawn(sending);
+    let deps = Arc::new(Deps {
+        db: db.clone(),
+        server: common.server,
+        tools: Tools::find(),
+        store: common.store,
+        sealer: common.sealer,
+        bundle: common.bundle,
+        plane,
+        limits: Limits {
+            spares: config.tenants.spare_target as usize,
+            tombstone_retention: Duration::from_secs(config.tenants.tombstone_retention_seconds),
+        },
+        spare_taken: Notify::new(),
+        bootstrapped: OnceCell::new(),
+    });
+    let worked = yuantus_worker::run(db, deps, notifier, settings(config), once, shutdown).await;
+    stop.cancel();
+    while background.join_next().await.is_some() {}
+    worked.map_err(|error| Failure::local("run operations", error))
+}
+
+/// Nothing where the identity database is away but may come.
+fn found(read: yuantus_identity::Result<Uuid>) -> Result<Option<Uuid>, Failure> {
+    match read {
+        Ok(plane) => Ok(Some(plane)),
+        Err(error) if error.is_transient() => {
+            tracing::warn!(error = %chain(&error), "waiting for the identity database");
+            Ok(None)
+        }
+        Err(error) => {
+            let action = "read the identity database, which `yuantus db upgrade` prepares";
+            Err(Failure::local(action, error))
+        }
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    let worker = &config.worker;
+    Settings {
+        node_id: worker.node_id.clone().unwrap_or_else(node_id),
+        concurrency: worker.concurrency,
+        poll_interval: worker.poll_interval(),
+        lease: worker.lease(),
+        heartbeat: worker.heartbeat(),
+        reaper: worker.reaper(),
+        retention: worker.retention(),
+        backoff: Backoff { initial: worker.backoff_initial(), max: worker.backoff_max() },
+        drain: config.server.drain(),
+    }
+}
+
+/// A name no other worker has. One without a configured name takes nothing
+/// back after a restart: its leases run out and others take over.
+fn node_id() -> String {
+    let uname = rustix::system::uname();
+    let host = uname.nodename().to_string_lossy();
+    let random = Uuid::new_v4().simple().to_string();
+    format!("{host}-{}", &random[..8])
+}

@@ -1,0 +1,106 @@
+//! Every RPC that changes something, or reveals a secret, is in the audit
+//! trail: an RPC that is added without an audit row fails here.
+
+use serde_json::{Value, json};
+use yuantus_proto::v1;
+use yuantus_test_support::{Api, TestEnv, backup_id};
+
+use crate::{quiet::assert_quiet, rpc, settle::settle, tidy::assert_tidy};
+
+/// Whether an RPC only reads. Login has a rule of its own.
+fn reads(name: &str) -> bool {
+    ["Get", "List", "Wait", "Watch"].iter().any(|verb| name.starts_with(verb)) || name == "Login"
+}
+
+/// A request of an RPC that changes something, once `world` is there. An RPC
+/// that is not here has to be added.
+fn change(name: &str, world: &World) -> Value {
+    let org = json!({"tenant_id": "acme", "org_id": "hq"});
+    let backup = json!({"tenant_id": "acme", "org_id": "hq", "backup_id": world.backup});
+    match name {
+        "CreateTenant" => json!({"id": "other"}),
+        "CreateOrg" => json!({"tenant_id": "acme", "id": "branch"}),
+        "CreateBackup" | "ApplyMigrations" => org,
+        "VerifyBackup" | "RestoreBackup" => backup,
+        "CancelOperation" => json!({"operation_id": world.pending}),
+        "RetryOperation" => json!({"operation_id": world.cancelled}),
+        other => panic!("say here how to call {other}, which changes something"),
+    }
+}
+
+/// What RPCs that change something are called upon.
+struct World {
+    /// A complete backup of acme/hq.
+    backup: String,
+    /// An operation that was cancelled.
+    cancelled: String,
+    /// An operation that is still to be done.
+    pending: String,
+}
+
+impl World {
+    /// A worker makes the backup and is gone at the end.
+    async fn make(env: &TestEnv, api: &Api) -> Self {
+        api.create_tenant("acme").await;
+        let mut worker = env.worker("w", &[]);
+        api.succeed(&api.create_org("acme", "hq").await).await;
+        let backup = api.create_backup("acme", "hq").await;
+        api.succeed(&backup).await;
+        worker.terminate().await;
+        let cancelled = api.create_backup("acme", "hq").await;
+        let request = v1::CancelOperationRequest { operation_id: cancelled.id.clone() };
+        api.operations().cancel_operation(request).await.expect("cancel");
+        let mut worker = env.worker("w", &[]);
+        api.wait(&cancelled).await;
+        worker.terminate().await;
+        let pending = api.create_backup("acme", "hq").await.id;
+        let backup = backup_id(&backup).to_owned();
+        Self { backup, cancelled: cancelled.id, pending }
+    }
+}
+
+async fn audited(env: &TestEnv) -> i64 {
+    let sql = "SELECT count(*) FROM audit_logs";
+    sqlx::query_scalar(sql).fetch_one(&mut env.identity().await).await.expect("audit")
+}
+
+#[tokio::test]
+async fn every_rpc_that_changes_or_reveals_something_is_audited_once() {
+    let env = TestEnv::start().await;
+    let mut api = env.api().await;
+    let http = reqwest::Client::new();
+    let world = World::make(&env, &api).await;
+    for method in rpc::methods().into_iter().filter(|method| !reads(method.name())) {
+        let before = audited(&env).await;
+        let request = change(method.name(), &world);
+        let answer = rpc::rest(&http, &api, &method, &request, None);
+        let answer = answer.header("x-request-id", method.name()).send().await.expect("answer");
+        let status = answer.status();
+        let text = answer.text().await.expect("body");
+        assert!(status.is_success(), "{} {request}: {text}", method.name());
+        assert_eq!(audited(&env).await, before + 1, "audit rows of {}", method.name());
+        let sql = "SELECT count(*) FROM audit_logs WHERE request_id = $1
+            AND actor = 'platform/anonymous' AND client_ip = '127.0.0.1' AND target <> ''";
+        let found: i64 = sqlx::query_scalar(sql)
+            .bind(method.name())
+            .fetch_one(&mut env.identity().await)
+            .await
+            .expect("audit");
+        assert_eq!(found, 1, "what the audit row of {} says", method.name());
+    }
+    let org = json!({"tenant_id": "acme", "org_id": "hq"});
+    let backup = json!({"tenant_id": "acme", "org_id": "hq", "backup_id": world.backup});
+    for (name, request) in [("GetConnection", org), ("GetBackupKey", backup)] {
+        let before = audited(&env).await;
+        let method = rpc::methods().into_iter().find(|m| m.name() == name).expect(name);
+        rpc::grpc(&api, &method, &request, None).await.expect(name);
+        assert_eq!(audited(&env).await, before + 1, "audit rows of {name}, which reveals a secret");
+    }
+    let mut worker = env.worker("w", &[]);
+    settle(&env).await;
+    api.child.terminate().await;
+    worker.terminate().await;
+    assert_quiet(&api.child, &[]);
+    assert_quiet(&worker, &["operation is given up and undone"]);
+    assert_tidy(&env).await;
+}

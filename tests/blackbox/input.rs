@@ -1,0 +1,222 @@
+//! What clients may get wrong: every refusal is a clear 4xx that names the
+//! field and the rule, the same over gRPC and REST, and nothing is recorded.
+
+use prost_reflect::MethodDescriptor;
+use reqwest::Client;
+use serde_json::{Value, json};
+use sqlx::Row;
+use yuantus_proto::v1;
+use yuantus_test_support::{Api, TestEnv};
+
+use crate::{
+    problem::{problem, violation},
+    quiet::assert_quiet,
+    rpc,
+};
+
+const UUID: &str = "0197aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee";
+
+/// Ids that no tenant or org has, and the rule each breaks.
+fn bad_ids() -> Vec<(String, &'static str)> {
+    let alphabet = "may hold lower-case letters, digits, `-` and `_` only";
+    let length = "must have 1 to 64 characters";
+    let edge = "must begin and end with a letter or digit";
+    let ids = [
+        ("a__b", "must not hold `__`"),
+        ("Tenant", alphabet),
+        ("../x", alphabet),
+        ("org\"; DROP", alphabet),
+        ("é", alphabet),
+        ("a\u{0}b", alphabet),
+        ("%2e%2e", alphabet),
+        ("-a", edge),
+        ("a_", edge),
+        ("", length),
+    ];
+    let ids = ids.map(|(id, rule)| (id.to_owned(), rule));
+    ids.into_iter().chain([("x".repeat(65), length)]).collect()
+}
+
+/// A request in which nothing is wrong.
+fn good(method: &MethodDescriptor) -> Value {
+    let mut request = json!({});
+    for field in method.input().fields() {
+        let value = match field.name() {
+            "tenant_id" | "target_tenant_id" => "acme",
+            "org_id" | "target_org_id" | "id" => "hq",
+            "backup_id" | "operation_id" => UUID,
+            "username" => "ann",
+            "password" => "secret",
+            _ => continue,
+        };
+        request[field.name()] = value.into();
+    }
+    request
+}
+
+/// Sends `request` both ways and asserts that `field` is said to break `rule`.
+async fn refused(http: &Client, api: &Api, method: &MethodDescriptor, request: &Value, what: Rule) {
+    let context = format!("{} {request}", method.full_name());
+    let status = rpc::grpc(api, method, request, None).await.expect_err(&context);
+    let (field, rule) = violation(&status);
+    assert_eq!((&*field, &*rule), (what.field, what.rule), "{context}");
+    if request[what.field] == "" && rpc::route(method).template.contains(what.field) {
+        return; // Over REST that is a path nobody has.
+    }
+    let answer = rpc::rest(http, api, method, request, None).send().await.expect("answer");
+    let document = problem(answer, 400).await;
+    assert_eq!(document["field"], what.field, "{context}");
+    assert_eq!(document["detail"], format!("{} {}", what.field, what.rule), "{context}");
+}
+
+/// A field, and the rule it breaks.
+struct Rule {
+    field: &'static str,
+    rule: &'static str,
+}
+
+/// How many rows the tables that requests write to have.
+pub async fn rows(env: &TestEnv) -> Vec<i64> {
+    let sql = "SELECT count(*) FROM tenants UNION ALL SELECT count(*) FROM orgs
+        UNION ALL SELECT count(*) FROM databases UNION ALL SELECT count(*) FROM operations
+        UNION ALL SELECT count(*) FROM backups UNION ALL SELECT count(*) FROM users
+        UNION ALL SELECT count(*) FROM audit_logs";
+    let counts = sqlx::query(sql).fetch_all(&mut env.identity().await).await.expect("counts");
+    counts.iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test]
+async fn every_bad_field_of_every_rpc_is_named_with_its_rule() {
+    let env = TestEnv::start().await;
+    let mut api = env.api().await;
+    let http = Client::new();
+    let before = rows(&env).await;
+    let mut walked = 0;
+    for method in rpc::methods() {
+        for field in method.input().fields() {
+            for (value, what) in bad_values(&method, field.name()) {
+                let mut request = good(&method);
+                request[field.name()] = value;
+                refused(&http, &api, &method, &request, what).await;
+                walked += 1;
+            }
+        }
+    }
+    assert!(walked > 400, "only {walked} requests were made");
+    assert_eq!(rows(&env).await, before);
+    api.child.terminate().await;
+    assert_quiet(&api.child, &[]);
+}
+
+/// Values that this field of this RPC must refuse.
+fn bad_values(method: &MethodDescriptor, field: &str) -> Vec<(Value, Rule)> {
+    let optional = match field {
+        "target_tenant_id" | "target_org_id" => true,
+        "org_id" => ["Login", "ListOperations"].contains(&method.name()),
+        "tenant_id" => {
+            method.name().starts_with("List") && !rpc::route(method).template.contains('{')
+        }
+        _ => false,
+    };
+    let named = |name: &'static str, values: Vec<(Value, &'static str)>| {
+        values.into_iter().map(|(value, rule)| (value, Rule { field: name, rule })).collect()
+    };
+    let ids = |name: &'static str, new: bool| {
+        let ids = bad_ids().into_iter().filter(|(id, _)| !optional || !id.is_empty());
+        let reserved = new.then(|| ("platform".to_owned(), "is reserved"));
+        named(name, ids.chain(reserved).map(|(id, rule)| (id.into(), rule)).collect())
+    };
+    let texts = |values: &[&str], rule| values.iter().map(|v| ((*v).into(), rule)).collect();
+    match field {
+        "id" => ids("id", true),
+        "tenant_id" => ids("tenant_id", false),
+        "org_id" => ids("org_id", false),
+        "target_tenant_id" => ids("target_tenant_id", true),
+        "target_org_id" => ids("target_org_id", true),
+        "operation_id" => named("operation_id", texts(&["0197", "a b", "'--"], "must be a UUID")),
+        "backup_id" => named("backup_id", texts(&["0197", "latest", "'--"], "must be a UUID")),
+        "page_size" => {
+            let rule = "must be 1 to 1000";
+            named("page_size", [-1, 1001, i32::MIN].map(|n| (n.into(), rule)).to_vec())
+        }
+        "timeout_seconds" => {
+            let rule = "must be 1 to 300";
+            named("timeout_seconds", [-1, 301].map(|n| (n.into(), rule)).to_vec())
+        }
+        "request_id" => {
+            let rule = "must have 1 to 128 printable characters";
+            named("request_id", texts(&["a b", "é", &"k".repeat(129)], rule))
+        }
+        "name" => {
+            let rule = "must have at most 200 characters and no control ones";
+            named("name", texts(&["a\u{0}b", &"n".repeat(201)], rule))
+        }
+        "plan" => named("plan", texts(&["gold"], "must be basic, pro or enterprise")),
+        "type" => named("type", texts(&["Nothing"], "must be a type of operations")),
+        "username" => {
+            let rule = "must have 1 to 64 letters, digits, `.`, `_`, `-`, `@` or `+`";
+            named("username", texts(&["", "a b", "a\u{0}b"], rule))
+        }
+        "password" => named("password", texts(&[""], "must not be empty")),
+        _ => Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn page_tokens_of_no_list_are_refused() {
+    let env = TestEnv::start().await;
+    let mut api = env.api().await;
+    api.create_tenant("acme").await;
+    api.create_org("acme", "hq").await;
+    let http = Client::new();
+    let lists = rpc::methods().into_iter().filter(|m| m.name().starts_with("List"));
+    for method in lists {
+        // Not hex; hex of what is no text; hex of text that no list gives.
+        for token in ["zz", "0", "ff", "00", "2d2d", "c3a9"] {
+            let mut request = good(&method);
+            request["page_token"] = token.into();
+            let rule = "must be a next_page_token of this list";
+            refused(&http, &api, &method, &request, Rule { field: "page_token", rule }).await;
+        }
+    }
+    api.child.terminate().await;
+    assert_quiet(&api.child, &[]);
+}
+
+#[tokio::test]
+async fn fields_that_only_go_together_are_refused_alone() {
+    let env = TestEnv::start().await;
+    let mut api = env.api().await;
+    let http = Client::new();
+    let before = rows(&env).await;
+    let find = |name: &str| rpc::methods().into_iter().find(|m| m.name() == name).expect(name);
+    let create = find("CreateTenant");
+    for (request, field, rule) in [
+        (json!({"admin_password": "secret"}), "admin_username", "is required with admin_password"),
+        (json!({"admin_email": "a@b"}), "admin_username", "is required with admin_email"),
+        (json!({"admin_username": "ann"}), "admin_password", "is required with admin_username"),
+        (
+            json!({"admin_username": "ann", "admin_password": "x".repeat(1025)}),
+            "admin_password",
+            "must have at most 1024 bytes",
+        ),
+        (
+            json!({"admin_username": "ann", "admin_password": "x", "admin_email": "a\u{0}b"}),
+            "admin_email",
+            "must have at most 254 characters and no control ones",
+        ),
+    ] {
+        let mut request = request;
+        request["id"] = "acme".into();
+        refused(&http, &api, &create, &request, Rule { field, rule }).await;
+    }
+    let request = json!({"org_id": "hq"});
+    let what = Rule { field: "tenant_id", rule: "is required with org_id" };
+    refused(&http, &api, &find("ListOperations"), &request, what).await;
+    let unknown = v1::ListOperationsRequest { state: 77, ..Default::default() };
+    let status = api.operations().list_operations(unknown).await.expect_err("state");
+    assert_eq!(violation(&status).0, "state");
+    assert_eq!(rows(&env).await, before);
+    api.child.terminate().await;
+    assert_quiet(&api.child, &[]);
+}
