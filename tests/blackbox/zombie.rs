@@ -12,6 +12,9 @@ use crate::{
     world::{assert_usable, database, fill, fingerprint},
 };
 
+/// Leases that a test can outlast.
+const SHORT_LEASE: &[(&str, &str)] = &[("YUANTUS_WORKER__LEASE_SECONDS", "3")];
+
 /// Waits until an operation is at `step` and running.
 async fn at_step(api: &Api, id: &str, step: &str) {
     let begun = Instant::now();
@@ -31,7 +34,7 @@ async fn a_worker_frozen_past_its_lease_writes_nothing_when_it_wakes() {
     let api = env.api().await;
     api.create_tenant("acme").await;
     let create = api.create_org("acme", "hq").await;
-    let frozen = env.worker("frozen", &[]);
+    let frozen = env.worker("frozen", SHORT_LEASE);
     api.succeed(&create).await;
     let name = database("acme", "hq");
     fill(&env, &name, 300_000).await;
@@ -40,7 +43,7 @@ async fn a_worker_frozen_past_its_lease_writes_nothing_when_it_wakes() {
     let backup = api.create_backup("acme", "hq").await;
     at_step(&api, &backup.id, "dump_database").await;
     frozen.freeze();
-    let mut other = env.worker("other", &[]);
+    let mut other = env.worker("other", SHORT_LEASE);
     api.succeed(&backup).await;
     let ended = operation_row(&env, &backup.id).await;
     frozen.thaw();
@@ -51,7 +54,7 @@ async fn a_worker_frozen_past_its_lease_writes_nothing_when_it_wakes() {
     let restore = api.restore("acme", "hq", backup_id(&backup)).await;
     at_step(&api, &restore.id, "load_dump").await;
     frozen.freeze();
-    let _other = env.worker("other", &[]);
+    let _other = env.worker("other", SHORT_LEASE);
     api.succeed(&restore).await;
     let ended = operation_row(&env, &restore.id).await;
     frozen.thaw();

@@ -26,19 +26,20 @@ pub struct Api {
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Api {
-    /// Waits until the API that `child` serves at `url` is ready.
-    pub async fn ready(mut child: Child, url: String) -> Self {
+    /// Waits until the API of `child` is ready; its log says where it is.
+    pub async fn ready(mut child: Child) -> Self {
         let begun = Instant::now();
-        let ready = format!("{url}/readyz");
-        loop {
-            let answer = reqwest::get(&ready).await;
-            if answer.is_ok_and(|answer| answer.status().is_success()) {
-                break;
+        let url = loop {
+            if let Some(url) = address(&child.log()).map(|address| format!("http://{address}"))
+                && let Ok(answer) = reqwest::get(format!("{url}/readyz")).await
+                && answer.status().is_success()
+            {
+                break url;
             }
             assert!(!child.has_ended(), "the API ended:\n{}", child.log());
             assert!(begun.elapsed() < PATIENCE, "the API is not ready:\n{}", child.log());
             tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        };
         let channel = Endpoint::from_shared(url.clone()).expect("URL").connect_lazy();
         Self { child, url, channel }
     }
@@ -158,4 +159,12 @@ impl Api {
 /// The id of the backup that an operation makes.
 pub fn backup_id(operation: &v1::Operation) -> &str {
     operation.target.rsplit('/').next().expect("target")
+}
+
+/// Where an API says in its log that it serves.
+fn address(log: &str) -> Option<String> {
+    log.lines().find_map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        line["address"].as_str().map(str::to_owned)
+    })
 }

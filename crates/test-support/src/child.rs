@@ -108,7 +108,20 @@ impl Drop for Child {
     fn drop(&mut self) {
         self.kill();
         if std::thread::panicking() {
-            eprintln!("--- {} ---\n{}", self.log.display(), self.log());
+            eprintln!("--- {} ---\n{}", self.log.display(), notable(&self.log()));
         }
     }
+}
+
+/// How many lines of a log's end are shown with a failure.
+const SHOWN: usize = 15;
+
+/// The lines that are no news of everyday work, and the last ones: a whole log
+/// would push the failure itself out of sight.
+fn notable(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    let tail = lines.len().saturating_sub(SHOWN);
+    let everyday = |line: &str| line.contains(r#""level":"INFO""#) || line.contains("DEBUG");
+    let shown = lines.iter().enumerate().filter(|(n, line)| *n >= tail || !everyday(line));
+    shown.map(|(_, line)| *line).collect::<Vec<_>>().join("\n")
 }
