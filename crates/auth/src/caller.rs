@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use yuantus_domain::{Error, Result};
+use yuantus_domain::{Error, OrgId, OrgKey, Result, TenantId};
 
 use crate::Principal;
 
@@ -20,6 +20,13 @@ tokio::task_local! {
 pub struct Caller {
     /// Who it is; `None` on public methods called without a token.
     pub principal: Option<Principal>,
+    /// The tenant the request is for: of the token, of the headers or of the
+    /// host. `None` where none of them names one.
+    pub tenant: Option<TenantId>,
+    /// The org within that tenant, from the same sources.
+    pub org: Option<OrgId>,
+    /// Whether a platform administrator acts within a tenant.
+    pub impersonating: bool,
     /// The RPC that the caller was authorised for, as gRPC's path.
     pub rpc: String,
     /// The request's id: the client's or ours.
@@ -42,6 +49,19 @@ pub fn principal() -> Result<Principal> {
     current()
         .and_then(|caller| caller.principal.clone())
         .ok_or(Error::Unauthenticated { message: "a bearer token is required" })
+}
+
+/// The tenant the running request is for.
+pub fn tenant() -> Result<TenantId> {
+    let tenant = current().and_then(|caller| caller.tenant.clone());
+    tenant.ok_or(Error::MissingContext { field: "tenant_id" })
+}
+
+/// The org the running request is for.
+pub fn org_key() -> Result<OrgKey> {
+    let tenant = tenant()?;
+    let org = current().and_then(|caller| caller.org.clone());
+    Ok(OrgKey { tenant, org: org.ok_or(Error::MissingContext { field: "org_id" })? })
 }
 
 /// The idempotency key: the request's own `request_id`, otherwise the header.

@@ -17,6 +17,12 @@ pub enum Error {
         /// What it must be, as the rest of a sentence.
         rule: String,
     },
+    /// The request is about a tenant or org, and nothing says which.
+    #[error("TENANCY_MODE=db-per-tenant-org requires {field} context")]
+    MissingContext {
+        /// `tenant_id` or `org_id`.
+        field: &'static str,
+    },
     /// Nothing of that name, or the caller may not know of it.
     #[error("{kind} `{id}` not found")]
     NotFound {
@@ -56,6 +62,8 @@ pub enum Error {
     /// The caller may not do this.
     #[error("{message}")]
     PermissionDenied {
+        /// Stable, upper-case.
+        reason: &'static str,
         /// For people.
         message: String,
     },
@@ -113,7 +121,7 @@ impl Error {
 
     /// A caller without the right.
     pub fn denied(message: impl Into<String>) -> Self {
-        Self::PermissionDenied { message: message.into() }
+        Self::PermissionDenied { reason: "PERMISSION_DENIED", message: message.into() }
     }
 
     /// A failure that is ours.
@@ -125,14 +133,15 @@ impl Error {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::InvalidArgument { .. } => "INVALID_ARGUMENT",
+            Self::MissingContext { .. } => "MISSING_CONTEXT",
             Self::NotFound { .. } => "NOT_FOUND",
             Self::AlreadyExists { .. } => "ALREADY_EXISTS",
             Self::IdempotencyKeyReused { .. } => "IDEMPOTENCY_KEY_REUSED",
             Self::FailedPrecondition { reason, .. }
+            | Self::PermissionDenied { reason, .. }
             | Self::ResourceExhausted { reason, .. }
             | Self::Unavailable { reason, .. } => reason,
             Self::Unauthenticated { .. } => "UNAUTHENTICATED",
-            Self::PermissionDenied { .. } => "PERMISSION_DENIED",
             Self::Conflict { .. } => "CONFLICT",
             Self::Internal(_) => "INTERNAL",
         }

@@ -7,7 +7,11 @@ use yuantus_auth::{Caller, Principal, Tokens, permission, permission::Permission
 use yuantus_config::AuthMode;
 use yuantus_domain::{Error, IdempotencyKey, Result};
 
-use crate::{headers, request::RequestFacts};
+use crate::{
+    context::{self, Context},
+    headers,
+    request::RequestFacts,
+};
 
 /// Admits callers.
 pub struct Admission {
@@ -34,11 +38,15 @@ impl Admission {
             _ => self.principal(headers)?,
         };
         permission::authorize(rpc, principal.as_ref())?;
+        let Context { tenant, org, impersonating } = context::resolve(principal.as_ref(), headers)?;
         let key = headers.get(headers::IDEMPOTENCY_KEY);
         let key = key.map(|key| String::from_utf8_lossy(key.as_bytes())).unwrap_or_default();
         let key = IdempotencyKey::parse(key.trim())?.map(|key| key.as_str().to_owned());
         Ok(Arc::new(Caller {
             principal,
+            tenant,
+            org,
+            impersonating,
             rpc: rpc.to_owned(),
             request_id: facts.request_id.clone(),
             client_ip: facts.client_ip.clone(),

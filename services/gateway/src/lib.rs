@@ -14,6 +14,7 @@ pub mod settings;
 mod admission;
 mod answer;
 mod connection;
+mod context;
 mod fixed;
 mod front;
 mod grpc;

@@ -17,7 +17,9 @@ pub type Answer<T> = Result<tonic::Response<T>, Status>;
 /// What the client hears of an error. The whole story is logged here, once.
 pub fn status(error: Error) -> Status {
     let (code, level_error) = match &error {
-        Error::InvalidArgument { .. } => (Code::InvalidArgument, false),
+        Error::InvalidArgument { .. } | Error::MissingContext { .. } => {
+            (Code::InvalidArgument, false)
+        }
         Error::NotFound { .. } => (Code::NotFound, false),
         Error::AlreadyExists { .. } | Error::IdempotencyKeyReused { .. } => {
             (Code::AlreadyExists, false)
@@ -41,6 +43,9 @@ pub fn status(error: Error) -> Status {
     match &error {
         Error::InvalidArgument { field, rule } => {
             details.add_bad_request_violation(field, rule);
+        }
+        Error::MissingContext { field } => {
+            details.add_bad_request_violation(*field, "is required as context");
         }
         Error::Unavailable { retry_after, .. } => {
             details.set_retry_info(Some(*retry_after));

@@ -11,7 +11,7 @@ use yuantus_domain::Error;
 
 pub fn status(error: Error) -> Status {
     let code = match &error {
-        Error::InvalidArgument { .. } => Code::InvalidArgument,
+        Error::InvalidArgument { .. } | Error::MissingContext { .. } => Code::InvalidArgument,
         Error::NotFound { .. } => Code::NotFound,
         Error::AlreadyExists { .. } | Error::IdempotencyKeyReused { .. } => Code::AlreadyExists,
         Error::FailedPrecondition { .. } => Code::FailedPrecondition,
