@@ -7,7 +7,8 @@ use reqwest::Client;
 use secrecy::ExposeSecret;
 use serde_json::json;
 use tonic::{Code, Status};
-use yuantus_auth::{Permission, Principal, Role, Tokens, permission::permission_of};
+use yuantus_auth::{Principal, Role, Tokens};
+use yuantus_proto::access::{Permission, access_of};
 use yuantus_test_support::Api;
 
 use crate::{
@@ -80,7 +81,7 @@ async fn a_tenants_administrator_stays_within_the_tenant() {
     let beta = Beta::make(&api, &platform).await;
     let ann = login(&api, "acme", "ann", "the password of acme").await;
     let guarded = |method: &MethodDescriptor| {
-        let permission = permission_of(&rpc::path(method)).expect("permission");
+        let permission = access_of(&rpc::path(method)).expect("access").permission;
         matches!(permission, Permission::TenantAdmin | Permission::PlatformAdmin)
     };
     for method in rpc::methods().iter().filter(|method| guarded(method)) {

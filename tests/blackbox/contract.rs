@@ -9,26 +9,29 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 use tonic_reflection::pb::{v1 as reflection, v1alpha as reflection_alpha};
-use yuantus_auth::permission;
-use yuantus_proto::{FILE_DESCRIPTOR_SET, rest::ROUTES};
+use yuantus_proto::{
+    FILE_DESCRIPTOR_SET,
+    access::{Permission, Scope, access_of},
+    rest::ROUTES,
+};
 use yuantus_test_support::{Api, TestEnv};
 
 use crate::{problem::problem, rpc};
 
 #[test]
-fn every_rpc_has_a_permission_and_one_route() {
+fn every_rpc_says_who_may_call_it_and_has_routes_of_its_own() {
     let paths: Vec<String> = rpc::methods().iter().map(rpc::path).collect();
     for path in &paths {
-        assert!(permission::permission_of(path).is_some(), "{path} has no permission");
-        assert_eq!(ROUTES.iter().filter(|r| r.rpc == path).count(), 1, "routes of {path}");
-    }
-    for (path, _) in permission::all() {
-        assert!(path.starts_with("/grpc.") || paths.iter().any(|p| p == path), "{path} is gone");
+        let access = access_of(path).unwrap_or_else(|| panic!("{path} has no option (access)"));
+        assert_ne!(access.permission, Permission::Unspecified, "{path} names no permission");
+        assert_ne!(access.scope, Scope::Unspecified, "{path} names no scope");
+        assert!(ROUTES.iter().any(|route| route.rpc == path), "{path} has no route");
     }
     let mut routes: Vec<_> = ROUTES.iter().map(|route| (route.verb, route.template)).collect();
+    let count = routes.len();
     routes.sort_unstable();
     routes.dedup();
-    assert_eq!(routes.len(), paths.len(), "each RPC has a route of its own");
+    assert_eq!(routes.len(), count, "a route is one RPC's");
 }
 
 #[test]

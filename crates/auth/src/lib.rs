@@ -1,8 +1,6 @@
-//! Who calls and what they may do: passwords, tokens, the permission of every
-//! RPC, the caller of the running request, and secrets sealed at rest.
+//! Who calls and what they may do: passwords, tokens, permissions, the caller of the running request, and secrets sealed at rest.
 //!
-//! Invariant: whatever is not in the permission table is denied, and no type
-//! here shows a secret.
+//! Invariant: no type here shows a secret.
 
 pub mod caller;
 pub mod error;

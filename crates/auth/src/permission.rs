@@ -1,7 +1,5 @@
-//! Who may call which RPC, in one table.
-//!
-//! Invariant: an RPC that is not here is denied. A test in the services walks
-//! the contract and fails when an RPC is missing.
+//! What a caller must be to call an RPC. Which RPC needs what, the contract
+//! says: `option (access)` of every method in `proto/`.
 
 use yuantus_domain::{Error, Result};
 
@@ -14,6 +12,9 @@ pub enum Permission {
     Public,
     /// Anybody with a token.
     Authenticated,
+    /// A user of the tenant in context; of the org in context, the context
+    /// itself sees to. Platform administrators may too.
+    Member,
     /// An administrator of a tenant; handlers check of which. Platform
     /// administrators may too.
     TenantAdmin,
@@ -21,68 +22,52 @@ pub enum Permission {
     PlatformAdmin,
 }
 
-use Permission::{Authenticated, PlatformAdmin, Public, TenantAdmin};
-
-const TABLE: &[(&str, Permission)] = &[
-    ("/yuantus.controlplane.v1.AuthService/Login", Public),
-    ("/yuantus.controlplane.v1.AuthService/GetMe", Authenticated),
-    ("/yuantus.controlplane.v1.TenantService/CreateTenant", PlatformAdmin),
-    ("/yuantus.controlplane.v1.TenantService/GetTenant", TenantAdmin),
-    ("/yuantus.controlplane.v1.TenantService/ListTenants", PlatformAdmin),
-    ("/yuantus.controlplane.v1.OrgService/CreateOrg", TenantAdmin),
-    ("/yuantus.controlplane.v1.OrgService/GetOrg", TenantAdmin),
-    ("/yuantus.controlplane.v1.OrgService/ListOrgs", TenantAdmin),
-    ("/yuantus.controlplane.v1.OrgService/GetConnection", TenantAdmin),
-    ("/yuantus.controlplane.v1.OperationService/GetOperation", TenantAdmin),
-    ("/yuantus.controlplane.v1.OperationService/ListOperations", TenantAdmin),
-    ("/yuantus.controlplane.v1.OperationService/WaitOperation", TenantAdmin),
-    ("/yuantus.controlplane.v1.OperationService/WatchOperation", TenantAdmin),
-    ("/yuantus.controlplane.v1.OperationService/CancelOperation", TenantAdmin),
-    ("/yuantus.controlplane.v1.OperationService/RetryOperation", TenantAdmin),
-    ("/yuantus.controlplane.v1.MigrationService/GetBundle", Authenticated),
-    ("/yuantus.controlplane.v1.MigrationService/GetMigrationStatus", TenantAdmin),
-    ("/yuantus.controlplane.v1.MigrationService/ListMigrationStatuses", TenantAdmin),
-    ("/yuantus.controlplane.v1.MigrationService/ApplyMigrations", TenantAdmin),
-    ("/yuantus.controlplane.v1.BackupService/CreateBackup", TenantAdmin),
-    ("/yuantus.controlplane.v1.BackupService/GetBackup", TenantAdmin),
-    ("/yuantus.controlplane.v1.BackupService/ListBackups", TenantAdmin),
-    ("/yuantus.controlplane.v1.BackupService/VerifyBackup", TenantAdmin),
-    ("/yuantus.controlplane.v1.BackupService/RestoreBackup", TenantAdmin),
-    ("/yuantus.controlplane.v1.BackupService/GetBackupKey", TenantAdmin),
-    ("/grpc.health.v1.Health/Check", Public),
-    ("/grpc.health.v1.Health/Watch", Public),
-    ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Public),
-    ("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Public),
-];
-
-/// The whole table: the RPC as gRPC's path, and what its caller must be.
-pub fn all() -> &'static [(&'static str, Permission)] {
-    TABLE
+/// What an RPC is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// No tenant, or whichever the request names.
+    None,
+    /// A tenant: the one the request names, otherwise the one in context.
+    Tenant,
+    /// The tenant and org in context, whose database must be usable.
+    Org,
 }
 
-/// What the caller of `method` (gRPC's path) must be; `None` where nobody may.
-pub fn permission_of(method: &str) -> Option<Permission> {
-    TABLE.iter().find(|(name, _)| *name == method).map(|(_, permission)| *permission)
+/// Who may call an RPC, and what it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// What a caller must be.
+    pub permission: Permission,
+    /// What it is about.
+    pub scope: Scope,
+    /// Whether its requests name the tenant themselves.
+    pub names_tenant: bool,
+    /// Whether it only reads.
+    pub reads: bool,
 }
 
-/// Refuses unless `principal` may call `method`. That the caller has no token
-/// is said before what a token would allow.
-pub fn authorize(method: &str, principal: Option<&Principal>) -> Result<()> {
-    let Some(permission) = permission_of(method) else {
-        return Err(Error::denied("nobody may call this method"));
-    };
-    if permission == Public {
-        return Ok(());
-    }
-    let Some(principal) = principal else {
-        return Err(Error::Unauthenticated { message: "a bearer token is required" });
-    };
-    match permission {
-        Public | Authenticated => Ok(()),
-        TenantAdmin if principal.is_platform() || principal.is_tenant_admin() => Ok(()),
-        TenantAdmin => Err(Error::denied("only administrators of the tenant may do this")),
-        PlatformAdmin if principal.is_platform() => Ok(()),
-        PlatformAdmin => Err(Error::denied("only platform administrators may do this")),
+impl Permission {
+    /// Refuses unless `principal` may do what needs this. That the caller has
+    /// no token is said before what a token would allow.
+    pub fn check(self, principal: Option<&Principal>) -> Result<()> {
+        if self == Self::Public {
+            return Ok(());
+        }
+        let Some(principal) = principal else {
+            return Err(Error::Unauthenticated { message: "a bearer token is required" });
+        };
+        let platform = principal.is_platform();
+        match self {
+            Self::Public | Self::Authenticated => Ok(()),
+            Self::Member if platform || principal.is_of_a_tenant() => Ok(()),
+            Self::Member => Err(Error::denied("only users of a tenant may do this")),
+            Self::TenantAdmin if platform || principal.is_tenant_admin() => Ok(()),
+            Self::TenantAdmin => {
+                Err(Error::denied("only administrators of the tenant may do this"))
+            }
+            Self::PlatformAdmin if platform => Ok(()),
+            Self::PlatformAdmin => Err(Error::denied("only platform administrators may do this")),
+        }
     }
 }
 
@@ -96,37 +81,23 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_in_the_table_twice() {
-        for (position, (name, _)) in TABLE.iter().enumerate() {
-            assert!(!TABLE[..position].iter().any(|(other, _)| other == name), "{name}");
-        }
-    }
-
-    #[test]
-    fn unknown_methods_are_denied_to_everybody() {
-        let platform = caller("platform", Role::PlatformAdmin);
-        assert!(
-            authorize("/yuantus.controlplane.v1.TenantService/Purge", Some(&platform)).is_err()
-        );
-        assert!(authorize("", None).is_err());
-    }
-
-    #[test]
     fn each_permission_lets_in_exactly_those_it_names() {
         let platform = caller("platform", Role::PlatformAdmin);
+        let idle = caller("platform", Role::Member);
         let admin = caller("acme", Role::TenantAdmin);
         let member = caller("acme", Role::Member);
         let impostor = caller("acme", Role::PlatformAdmin);
-        let callers = [None, Some(&impostor), Some(&member), Some(&admin), Some(&platform)];
-        for (method, permission) in TABLE {
-            let allowed = callers.map(|caller| authorize(method, caller).is_ok());
-            let expected = match permission {
-                Public => [true; 5],
-                Authenticated => [false, true, true, true, true],
-                TenantAdmin => [false, false, false, true, true],
-                PlatformAdmin => [false, false, false, false, true],
-            };
-            assert_eq!(allowed, expected, "{method}");
+        let callers =
+            [None, Some(&idle), Some(&impostor), Some(&member), Some(&admin), Some(&platform)];
+        for (permission, expected) in [
+            (Permission::Public, [true; 6]),
+            (Permission::Authenticated, [false, true, true, true, true, true]),
+            (Permission::Member, [false, false, true, true, true, true]),
+            (Permission::TenantAdmin, [false, false, false, false, true, true]),
+            (Permission::PlatformAdmin, [false, false, false, false, false, true]),
+        ] {
+            let allowed = callers.map(|caller| permission.check(caller).is_ok());
+            assert_eq!(allowed, expected, "{permission:?}");
         }
     }
 }

@@ -44,6 +44,11 @@ impl Principal {
         self.tenant != PLATFORM && self.roles.contains(&Role::TenantAdmin)
     }
 
+    /// Whether this is a user of a tenant, not of the platform.
+    pub fn is_of_a_tenant(&self) -> bool {
+        self.tenant != PLATFORM
+    }
+
     /// Refuses unless the principal may act for `tenant`: platform
     /// administrators may for all, others for their own.
     pub fn may_act_for(&self, tenant: &TenantId) -> Result<()> {

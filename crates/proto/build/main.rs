@@ -1,6 +1,7 @@
 //! Compiles `proto/` without a `protoc` on the machine and generates, from the
 //! one descriptor set, everything that speaks the contract.
 
+mod access;
 mod openapi;
 mod problem;
 mod routes;
@@ -35,6 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     rest(&encoded, &out)?;
     let pool = DescriptorPool::decode(encoded.as_slice())?;
     fs::write(out.join("routes.rs"), routes::render(&pool)?)?;
+    fs::write(out.join("access.rs"), access::render(&pool)?)?;
     let generated = fs::read_to_string(out.join("yuantus.controlplane.v1.openapi.json"))?;
     fs::write(out.join("openapi.json"), openapi::complete(&generated, &pool)?)?;
     Ok(())

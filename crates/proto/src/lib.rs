@@ -4,6 +4,7 @@
 //! Invariant: gRPC and REST come from one descriptor set, so neither can say
 //! what the other does not.
 
+pub mod access;
 mod redacted;
 pub mod rest;
 

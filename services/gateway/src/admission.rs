@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use http::HeaderMap;
-use yuantus_auth::{Caller, Principal, Tokens, permission, permission::Permission};
+use yuantus_auth::{Caller, Permission, Principal, Tokens};
 use yuantus_config::AuthMode;
 use yuantus_domain::{Error, IdempotencyKey, Result};
 
 use crate::{
+    access::AccessTable,
     context::{self, Context},
     headers,
     request::RequestFacts,
@@ -15,6 +16,7 @@ use crate::{
 
 /// Admits callers.
 pub struct Admission {
+    access: AccessTable,
     mode: AuthMode,
     tokens: Tokens,
 }
@@ -22,7 +24,12 @@ pub struct Admission {
 impl Admission {
     /// Admits by these tokens.
     pub fn new(mode: AuthMode, tokens: Tokens) -> Self {
-        Self { mode, tokens }
+        Self { access: AccessTable::new(), mode, tokens }
+    }
+
+    /// Whether anybody may call `rpc`.
+    pub fn knows(&self, rpc: &str) -> bool {
+        self.access.of(rpc).is_some()
     }
 
     /// The caller of `rpc`, or why it is refused.
@@ -32,12 +39,15 @@ impl Admission {
         headers: &HeaderMap,
         facts: &RequestFacts,
     ) -> Result<Arc<Caller>> {
-        let principal = match permission::permission_of(rpc) {
+        let Some(access) = self.access.of(rpc) else {
+            return Err(Error::denied("nobody may call this method"));
+        };
+        let principal = match access.permission {
             // A stale token must not keep anybody from logging in.
-            Some(Permission::Public) => self.principal(headers).unwrap_or_default(),
+            Permission::Public => self.principal(headers).unwrap_or_default(),
             _ => self.principal(headers)?,
         };
-        permission::authorize(rpc, principal.as_ref())?;
+        access.permission.check(principal.as_ref())?;
         let Context { tenant, org, impersonating } = context::resolve(principal.as_ref(), headers)?;
         let key = headers.get(headers::IDEMPOTENCY_KEY);
         let key = key.map(|key| String::from_utf8_lossy(key.as_bytes())).unwrap_or_default();

@@ -11,7 +11,7 @@ use axum::body::Body;
 use http::{Request, Response, header};
 use tonic::Status;
 use tower::ServiceExt;
-use yuantus_auth::{caller::CALLER, permission::permission_of};
+use yuantus_auth::caller::CALLER;
 
 use crate::{
     front::{Front, Reply, record_caller},
@@ -26,7 +26,7 @@ impl Front {
         facts: &RequestFacts,
     ) -> Reply {
         let rpc = request.uri().path().to_owned();
-        if permission_of(&rpc).is_none() {
+        if !self.admission.knows(&rpc) {
             return Reply::refused(unimplemented());
         }
         let caller = match self.admission.admit(&rpc, request.headers(), facts) {

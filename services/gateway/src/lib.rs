@@ -11,6 +11,7 @@ pub mod serve;
 pub mod services;
 pub mod settings;
 
+mod access;
 mod admission;
 mod answer;
 mod connection;

@@ -2,8 +2,11 @@
 
 use prost_reflect::DescriptorPool;
 use serde_json::Value;
-use yuantus_auth::permission;
-use yuantus_proto::{FILE_DESCRIPTOR_SET, OPENAPI, rest::ROUTES};
+use yuantus_proto::{
+    FILE_DESCRIPTOR_SET, OPENAPI,
+    access::{ACCESS, Permission, Scope, access_of},
+    rest::ROUTES,
+};
 
 fn rpcs() -> Vec<String> {
     let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
@@ -14,19 +17,16 @@ fn rpcs() -> Vec<String> {
 }
 
 #[test]
-fn every_rpc_has_a_permission_and_a_route() {
+fn every_rpc_says_who_may_call_it_and_has_a_route() {
     let rpcs = rpcs();
     assert!(rpcs.len() > 20);
     for rpc in &rpcs {
-        assert!(permission::permission_of(rpc).is_some(), "{rpc} has no permission");
+        let access = access_of(rpc).unwrap_or_else(|| panic!("{rpc} has no option (access)"));
+        assert_ne!(access.permission, Permission::Unspecified, "{rpc} names no permission");
+        assert_ne!(access.scope, Scope::Unspecified, "{rpc} names no scope");
         assert!(ROUTES.iter().any(|route| route.rpc == rpc), "{rpc} has no route");
     }
-    for (rpc, _) in permission::all() {
-        assert!(
-            rpc.starts_with("/grpc.") || rpcs.iter().any(|known| known == rpc),
-            "{rpc} is gone"
-        );
-    }
+    assert_eq!(ACCESS.len(), rpcs.len());
 }
 
 #[test]

@@ -1,0 +1,83 @@
+//! Who may call which RPC: the contract's options, and a small list for the
+//! methods that are not ours.
+//!
+//! Invariant: what is not in this table is denied to everybody.
+
+use std::collections::HashMap;
+
+use yuantus_auth::permission::{Access, Permission, Scope};
+use yuantus_proto::access::{self, ACCESS, MethodAccess};
+
+/// gRPC's own methods, open to anybody.
+const PUBLIC: &[&str] = &[
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/Watch",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+
+/// The permission table.
+pub struct AccessTable(HashMap<&'static str, Access>);
+
+impl AccessTable {
+    /// Reads the contract.
+    pub fn new() -> Self {
+        let ours = ACCESS.iter().filter_map(|method| Some((method.rpc, read(method)?)));
+        let open = Access {
+            permission: Permission::Public,
+            scope: Scope::None,
+            names_tenant: false,
+            reads: true,
+        };
+        Self(PUBLIC.iter().map(|rpc| (*rpc, open)).chain(ours).collect())
+    }
+
+    /// Who may call `rpc` (gRPC's path); `None` where nobody may.
+    pub fn of(&self, rpc: &str) -> Option<Access> {
+        self.0.get(rpc).copied()
+    }
+}
+
+/// `None` where the option leaves something unsaid.
+fn read(method: &MethodAccess) -> Option<Access> {
+    let permission = match method.permission {
+        access::Permission::Unspecified => return None,
+        access::Permission::Public => Permission::Public,
+        access::Permission::Authenticated => Permission::Authenticated,
+        access::Permission::Member => Permission::Member,
+        access::Permission::TenantAdmin => Permission::TenantAdmin,
+        access::Permission::PlatformAdmin => Permission::PlatformAdmin,
+    };
+    let scope = match method.scope {
+        access::Scope::Unspecified => return None,
+        access::Scope::None => Scope::None,
+        access::Scope::Tenant => Scope::Tenant,
+        access::Scope::Org => Scope::Org,
+    };
+    let MethodAccess { names_tenant, reads, .. } = *method;
+    Some(Access { permission, scope, names_tenant, reads })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_says_nothing_is_denied() {
+        let method = |permission, scope| MethodAccess {
+            rpc: "/x/Y",
+            permission,
+            scope,
+            names_tenant: false,
+            reads: false,
+        };
+        let unsaid = access::Permission::Unspecified;
+        assert_eq!(read(&method(unsaid, access::Scope::None)), None);
+        let unsaid = access::Scope::Unspecified;
+        assert_eq!(read(&method(access::Permission::Public, unsaid)), None);
+        let table = AccessTable::new();
+        for unknown in ["", "/yuantus.controlplane.v1.TenantService/Purge", "/grpc.health.v1.X/Y"] {
+            assert_eq!(table.of(unknown), None, "{unknown}");
+        }
+    }
+}
