@@ -2,6 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 use crate::{AuthMode, Config, Environment, Error, Problem, Purpose, Result};
 
@@ -41,8 +42,7 @@ pub(crate) fn check(config: &Config) -> Result<()> {
     secrets(config, &mut findings);
     auth(config, &mut findings);
     worker(config, &mut findings);
-    let drain = config.server.drain_seconds;
-    findings.rule(seconds(drain) || drain == 0.0, "server.drain_seconds", "must not be negative");
+    server(config, &mut findings);
     findings.rule(!config.storage.bucket.is_empty(), "storage.bucket", "must not be empty");
     findings.finish()
 }
@@ -76,6 +76,27 @@ pub(crate) fn exposure(config: &Config) -> Result<()> {
     let rule = "may be disabled only on a loopback server.host or with environment = \"dev\"";
     findings.rule(guarded, "auth.mode", rule);
     findings.finish()
+}
+
+fn server(config: &Config, findings: &mut Findings) {
+    let server = &config.server;
+    let drain = server.drain_seconds;
+    findings.rule(seconds(drain) || drain == 0.0, "server.drain_seconds", "must not be negative");
+    let timeout = seconds(server.request_timeout_seconds);
+    let rule = "must be positive and at most a year";
+    findings.rule(timeout, "server.request_timeout_seconds", rule);
+    let origins = &server.cors_origins;
+    let every = origins.iter().any(|origin| origin == "*");
+    let rule = "must be origins such as https://console.example.org, or * alone";
+    let sound = if every { origins.len() == 1 } else { origins.iter().all(|o| is_origin(o)) };
+    findings.rule(sound, "server.cors_origins", rule);
+}
+
+/// Whether a browser could send exactly this text as an origin.
+fn is_origin(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text
+    })
 }
 
 fn databases(config: &Config, findings: &mut Findings) {

@@ -15,12 +15,21 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Seconds requests under way get to finish at a stop.
     pub drain_seconds: f64,
+    /// Seconds after which a request is given up.
+    pub request_timeout_seconds: f64,
+    /// Origins whose pages may read answers; `*` is every one.
+    pub cors_origins: Vec<String>,
 }
 
 impl Server {
     /// How long requests under way get to finish at a stop.
     pub fn drain(&self) -> Duration {
         Duration::from_secs_f64(self.drain_seconds)
+    }
+
+    /// After what time a request is given up.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_secs_f64(self.request_timeout_seconds)
     }
 }
 
@@ -30,6 +39,8 @@ struct Raw {
     host: String,
     port: u16,
     drain_seconds: f64,
+    request_timeout_seconds: f64,
+    cors_origins: Vec<String>,
 }
 
 impl TryFrom<Raw> for Server {
@@ -42,6 +53,11 @@ impl TryFrom<Raw> for Server {
                 format!("server.host must be an IP address or localhost, not `{host}`")
             })?,
         };
-        Ok(Self { listen: SocketAddr::new(ip, raw.port), drain_seconds: raw.drain_seconds })
+        Ok(Self {
+            listen: SocketAddr::new(ip, raw.port),
+            drain_seconds: raw.drain_seconds,
+            request_timeout_seconds: raw.request_timeout_seconds,
+            cors_origins: raw.cors_origins,
+        })
     }
 }

@@ -12,6 +12,7 @@ use figment::{
 const NAMES: &[(&str, &str)] = &[
     ("YUANTUS_AUTH_MODE", "auth.mode"),
     ("YUANTUS_BUNDLE", "tenants.bundle"),
+    ("YUANTUS_CORS_ORIGINS", "server.cors_origins"),
     ("YUANTUS_DATABASE_URL_TEMPLATE", "tenants.database_url_template"),
     ("YUANTUS_HOST", "server.host"),
     ("YUANTUS_IDENTITY_DATABASE_URL", "identity.database_url"),
@@ -108,7 +109,7 @@ impl Variables {
 }
 
 /// Text that is no number where one is due stays text; the type error that
-/// follows names the key.
+/// follows names the key. Lists are separated by commas.
 fn typed(default: &Value, text: &str) -> Value {
     match default {
         Value::Num(..) => match (text.parse::<i64>(), text.parse::<f64>()) {
@@ -116,6 +117,10 @@ fn typed(default: &Value, text: &str) -> Value {
             (_, Ok(float)) => Value::from(float),
             _ => Value::from(text),
         },
+        Value::Array(..) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Value::from(items.map(Value::from).collect::<Vec<_>>())
+        }
         _ => Value::from(text),
     }
 }

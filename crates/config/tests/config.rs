@@ -223,3 +223,24 @@ fn a_file_that_is_not_there_or_not_toml_is_named() {
     let broken = load_file(Some(file("[worker]\nlease_seconds = = 3\n").path()), &[]).unwrap_err();
     assert!(broken.to_string().contains("line 2"), "{broken}");
 }
+
+#[test]
+fn origins_are_a_list_and_exactly_what_browsers_send() {
+    let origins = |text: &str| load(&[("YUANTUS_CORS_ORIGINS", text)]);
+    let two = "https://console.example.org, http://localhost:5173";
+    let config = origins(two).unwrap().config;
+    assert_eq!(config.server.cors_origins, two.split(", ").collect::<Vec<_>>());
+    assert_eq!(origins("*").unwrap().config.server.cors_origins, ["*"]);
+    assert!(origins("").unwrap().config.server.cors_origins.is_empty());
+    for wrong in ["console.example.org", "https://x/", "https://X", "ftp://x", "*,https://x"] {
+        let error = origins(wrong).unwrap_err().to_string();
+        assert!(error.contains("server.cors_origins must be origins"), "{wrong}: {error}");
+    }
+    let file = file("[server]\ncors_origins = [\"https://a.example\"]\n");
+    let config = load_file(Some(file.path()), &[]).unwrap().config;
+    assert_eq!(config.server.cors_origins, ["https://a.example"]);
+    assert!(
+        refused(&[("YUANTUS_SERVER__REQUEST_TIMEOUT_SECONDS", "0")])
+            .contains("server.request_timeout_seconds must be positive")
+    );
+}

@@ -52,9 +52,11 @@ pub fn render(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
             let rpc = format!("/{}/{}", service.full_name(), method.name());
             for Binding { verb, template } in bindings(pool, &method) {
                 let streams = method.is_server_streaming();
+                let waits = method.input().get_field_by_name("timeout_seconds").is_some();
                 writeln!(
                     code,
-                    "Route {{ rpc: {rpc:?}, verb: {verb:?}, template: {template:?}, streams: {streams} }},"
+                    "Route {{ rpc: {rpc:?}, verb: {verb:?}, template: {template:?}, \
+                     streams: {streams}, waits: {waits} }},"
                 )?;
             }
         }

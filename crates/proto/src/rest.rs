@@ -30,6 +30,8 @@ pub struct Route {
     pub template: &'static str,
     /// Whether the RPC answers with a stream.
     pub streams: bool,
+    /// Whether the request says how many seconds to wait.
+    pub waits: bool,
 }
 
 /// Every route the transcoder serves.

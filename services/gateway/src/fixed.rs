@@ -1,7 +1,7 @@
 //! The paths that are no RPC: health and the OpenAPI document. They need no
 //! token.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
@@ -11,6 +11,7 @@ use tonic::Code;
 use yuantus_domain::{OrgId, OrgKey, TenantId};
 
 use crate::{
+    conditional,
     health::{Health, bounded},
     problem::Problem,
 };
@@ -141,11 +142,17 @@ fn invalid(error: yuantus_domain::Error) -> Problem {
     Problem::new(status, Code::InvalidArgument, error.reason(), error.to_string()).field(field)
 }
 
+static OPENAPI_TAG: LazyLock<Option<HeaderValue>> =
+    LazyLock::new(|| conditional::tag(yuantus_proto::OPENAPI.as_bytes()));
+
 /// The only answer that may be cached.
 fn openapi() -> Response<Body> {
     let mut response = text("application/json", yuantus_proto::OPENAPI);
     let cacheable = HeaderValue::from_static("public, max-age=300");
     response.headers_mut().insert(header::CACHE_CONTROL, cacheable);
+    if let Some(tag) = OPENAPI_TAG.clone() {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
     response
 }
 

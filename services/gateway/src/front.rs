@@ -4,15 +4,20 @@ use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::body::{Body, HttpBody};
 use futures::FutureExt;
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tracing::{Instrument, Span, error, field::display};
+use tracing::{Instrument, Span, error, field::display, warn};
 use yuantus_auth::Caller;
 
 use crate::{
     admission::Admission,
     answer::{About, Answer},
+    compress::{accepts_gzip, compress},
+    conditional,
+    cors::Cors,
+    deadline::Deadline,
     fixed::Fixed,
     grpc, headers,
     problem::Problem,
@@ -38,6 +43,10 @@ pub struct Front {
     pub to_status: ToStatus,
     /// How long a client may take to send a body.
     pub body_timeout: Duration,
+    /// Which other origins' pages may read answers.
+    pub cors: Cors,
+    /// How long a request may take.
+    pub deadline: Deadline,
     /// Cancelled when the process is to stop.
     pub stopping: CancellationToken,
 }
@@ -58,6 +67,12 @@ impl Reply {
         Self { response, caller: None, quiet: false }
     }
 
+    /// What is the same for everybody, probes above all.
+    fn fixed(answer: Result<Response<Body>, Problem>, facts: &RequestFacts) -> Self {
+        let response = answer.unwrap_or_else(|problem| problem.into_response(&facts.request_id));
+        Self { response, caller: None, quiet: true }
+    }
+
     /// What was done for `caller`.
     pub fn served(response: Response<Body>, caller: Arc<Caller>) -> Self {
         Self { response, caller: Some(caller), quiet: false }
@@ -68,19 +83,31 @@ impl Front {
     /// Answers a request of the client at `client`.
     pub async fn handle(&self, request: Request<Body>, client: IpAddr) -> Response<Body> {
         let facts = RequestFacts::new(&request, client);
-        let head = request.method() == Method::HEAD;
+        let wishes = Wishes::of(&request);
         let span = facts.span.clone();
-        let dispatched = AssertUnwindSafe(self.dispatch(request, &facts)).catch_unwind();
+        let limit = self.deadline.of(&request, facts.grpc);
+        let dispatched = timeout(limit, self.dispatch(request, &facts));
+        let dispatched = async { dispatched.await.unwrap_or_else(|_| timed_out(&facts)) };
+        let dispatched = AssertUnwindSafe(dispatched).catch_unwind();
         let Reply { mut response, caller, quiet } =
             dispatched.instrument(span.clone()).await.unwrap_or_else(|_| {
                 span.in_scope(|| error!("the handler of a request panicked"));
                 Reply::refused(panicked(&facts))
             });
-        headers::finish(response.headers_mut(), &facts.request_id);
-        if head && !facts.grpc {
-            response = without_body(response);
+        headers::finish(response.headers_mut(), &facts.request_id, facts.tls);
+        if !facts.grpc {
+            response = self.suit(response, &wishes).await;
         }
         Answer::wrap(response, About { facts, caller, quiet }, self.stopping.clone())
+    }
+
+    /// The answer as the client wants it: not at all if it has it already,
+    /// compressed, without its body.
+    async fn suit(&self, response: Response<Body>, wishes: &Wishes) -> Response<Body> {
+        let mut response = conditional::apply(&wishes.method, &wishes.headers, response);
+        self.cors.finish(wishes.headers.get(header::ORIGIN), response.headers_mut());
+        response = compress(accepts_gzip(&wishes.headers), response).await;
+        if wishes.method == Method::HEAD { without_body(response) } else { response }
     }
 
     async fn dispatch(&self, request: Request<Body>, facts: &RequestFacts) -> Reply {
@@ -88,14 +115,31 @@ impl Front {
             return self.call_grpc(request, facts).await;
         }
         let (method, path) = (request.method(), request.uri().path());
+        if let Some(answer) = self.cors.preflight(method, request.headers()) {
+            return Reply::fixed(answer, facts);
+        }
         match self.fixed.answer(method, path, request.headers()).await {
-            Some(answer) => {
-                let response =
-                    answer.unwrap_or_else(|problem| problem.into_response(&facts.request_id));
-                Reply { response, caller: None, quiet: true }
-            }
+            Some(answer) => Reply::fixed(answer, facts),
             None => self.call_rest(request, facts).await,
         }
+    }
+}
+
+/// What the client says about the answer it wants.
+struct Wishes {
+    method: Method,
+    headers: HeaderMap,
+}
+
+impl Wishes {
+    fn of(request: &Request<Body>) -> Self {
+        let mut headers = HeaderMap::new();
+        for name in [header::ORIGIN, header::ACCEPT_ENCODING, header::IF_NONE_MATCH] {
+            for value in request.headers().get_all(&name) {
+                headers.append(name.clone(), value.clone());
+            }
+        }
+        Self { method: request.method().clone(), headers }
     }
 }
 
@@ -108,6 +152,15 @@ pub fn record_caller(caller: &Caller) {
             span.record("tenant_id", principal.tenant.as_str());
         }
     }
+}
+
+fn timed_out(facts: &RequestFacts) -> Reply {
+    warn!("a request was given up: it took too long");
+    Reply::refused(if facts.grpc {
+        grpc::timed_out()
+    } else {
+        Problem::timed_out().into_response(&facts.request_id)
+    })
 }
 
 fn panicked(facts: &RequestFacts) -> Response<Body> {

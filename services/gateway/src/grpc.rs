@@ -15,6 +15,7 @@ use yuantus_auth::caller::CALLER;
 
 use crate::{
     front::{Front, Reply, record_caller},
+    problem::TIMED_OUT,
     request::RequestFacts,
 };
 
@@ -47,6 +48,11 @@ impl Front {
 
 fn unimplemented() -> Response<Body> {
     Status::unimplemented("there is no such method").into_http()
+}
+
+/// The answer to a request that took too long.
+pub fn timed_out() -> Response<Body> {
+    Status::deadline_exceeded(TIMED_OUT).into_http()
 }
 
 /// The answer of a handler that panicked.

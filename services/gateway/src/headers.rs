@@ -60,13 +60,26 @@ pub fn is_grpc(headers: &HeaderMap) -> bool {
     }
 }
 
-/// The id goes back on every answer, and nobody may keep or guess at one.
-pub fn finish(headers: &mut HeaderMap, request_id: &str) {
+/// Nothing that is no page may be run as one, or shown inside another.
+const NO_PAGE: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+
+/// Two years, for this host alone: others' certificates are not ours to vouch
+/// for.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
+
+/// The id goes back on every answer, and nobody may keep, guess at, frame or
+/// tell others of one. `tls` is whether the connection is encrypted.
+pub fn finish(headers: &mut HeaderMap, request_id: &str, tls: bool) {
     if let Ok(id) = HeaderValue::try_from(request_id) {
         headers.insert(REQUEST_ID, id);
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(NO_PAGE);
+    if tls {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+    }
 }
 
 #[cfg(test)]

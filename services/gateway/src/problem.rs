@@ -9,6 +9,9 @@ use tonic::{Code, Status};
 
 use crate::{status_code, status_details::StatusDetails};
 
+/// What who asked for too much is told.
+pub const TIMED_OUT: &str = "the request was given up: it took too long";
+
 /// An error answer, still without the request's id.
 #[derive(Debug)]
 pub struct Problem {
@@ -86,6 +89,12 @@ impl Problem {
             Ok(allowed) => problem.header(header::ALLOW, allowed),
             Err(_) => problem,
         }
+    }
+
+    /// The request took too long.
+    pub fn timed_out() -> Self {
+        let status = StatusCode::GATEWAY_TIMEOUT;
+        Self::new(status, Code::DeadlineExceeded, "REQUEST_TIMEOUT", TIMED_OUT)
     }
 
     /// The handler panicked.

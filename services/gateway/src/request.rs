@@ -18,6 +18,8 @@ pub struct RequestFacts {
     pub user_agent: String,
     /// When it came.
     pub begun: Instant,
+    /// Whether the connection is encrypted.
+    pub tls: bool,
     /// Whether it is gRPC.
     pub grpc: bool,
     /// Covers everything that happens for it.
@@ -43,6 +45,7 @@ impl RequestFacts {
             client_ip: client.to_canonical().to_string(),
             user_agent: headers::text(headers, header::USER_AGENT).to_owned(),
             begun: Instant::now(),
+            tls: false,
             grpc: headers::is_grpc(headers),
             request_id,
             span,

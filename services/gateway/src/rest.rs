@@ -13,6 +13,7 @@ use tracing::{Span, warn};
 use yuantus_auth::caller::CALLER;
 
 use crate::{
+    conditional,
     front::{Front, Reply, record_caller},
     headers,
     problem::Problem,
@@ -50,9 +51,10 @@ impl Front {
             Ok(body) => body,
             Err(problem) => return refuse(problem),
         };
+        let readable = matches!(parts.method, Method::GET | Method::HEAD);
         let call = (self.rest)(rest_call(parts, body));
         let answered = CALLER.scope(Arc::clone(&caller), call).await;
-        Reply::served(respond(answered, &facts.request_id), caller)
+        Reply::served(respond(answered, readable, &facts.request_id), caller)
     }
 
     async fn read_body(&self, parts: &Parts, body: Body) -> Result<Bytes, Problem> {
@@ -108,12 +110,21 @@ fn rest_call(parts: Parts, body: Bytes) -> RestCall {
     RestCall { verb: verb.as_str().to_owned(), target: target.to_owned(), headers, body }
 }
 
-fn respond(answered: Option<TranscodeResponse>, request_id: &str) -> Response<Body> {
+/// The answer; `readable` is whether the request changed nothing.
+fn respond(
+    answered: Option<TranscodeResponse>,
+    readable: bool,
+    request_id: &str,
+) -> Response<Body> {
     match answered {
         None => Problem::not_found().into_response(request_id),
         Some(TranscodeResponse::Streaming(stream)) => respond_stream(stream),
         Some(TranscodeResponse::Unary(answer)) if answer.status().is_success() => {
-            answer.into_http().map(Body::from)
+            let mut response = answer.into_http();
+            if let Some(tag) = readable.then(|| conditional::tag(response.body())).flatten() {
+                response.headers_mut().insert(header::ETAG, tag);
+            }
+            response.map(Body::from)
         }
         Some(TranscodeResponse::Unary(answer)) => {
             rest_error::problem(answer.body()).into_response(request_id)

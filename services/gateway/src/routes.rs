@@ -37,7 +37,13 @@ pub struct RouteTable {
 impl RouteTable {
     /// The routes of the contract.
     pub fn new() -> Self {
-        let mut entries: Vec<Entry> = ROUTES.iter().map(Entry::parse).collect();
+        Self::only(|_| true)
+    }
+
+    /// Some of them.
+    pub fn only(wanted: impl Fn(&Route) -> bool) -> Self {
+        let wanted = ROUTES.iter().filter(|route| wanted(route));
+        let mut entries: Vec<Entry> = wanted.map(Entry::parse).collect();
         entries.sort_by_key(Entry::captures);
         Self { entries }
     }

@@ -18,6 +18,8 @@ use crate::{
     Error, GatewaySettings, Result, Services,
     admission::Admission,
     connection,
+    cors::Cors,
+    deadline::Deadline,
     fixed::Fixed,
     front::Front,
     health::{Health, bounded},
@@ -62,6 +64,8 @@ where
         },
         to_status: settings.to_status,
         body_timeout: settings.body_timeout,
+        cors: Cors::new(&settings.cors_origins),
+        deadline: Deadline::new(settings.request_timeout),
         stopping: shutdown.clone(),
     });
     info!(%address, "serving gRPC and REST");

@@ -26,10 +26,15 @@ pub struct GatewaySettings {
     pub header_timeout: Duration,
     /// How long a client may take to send a request's body.
     pub body_timeout: Duration,
+    /// How long a request may take that does not wait or stream.
+    pub request_timeout: Duration,
+    /// Origins whose pages may read answers; `*` is every one.
+    pub cors_origins: Vec<String>,
 }
 
 impl GatewaySettings {
-    /// Authentication required, audit on, half a minute for everything.
+    /// Authentication required, audit on, half a minute for each part of a
+    /// request and a minute for the whole, no other origins.
     pub fn new(tokens: Tokens, to_status: ToStatus) -> Self {
         Self {
             auth_mode: AuthMode::Required,
@@ -39,6 +44,8 @@ impl GatewaySettings {
             drain: Duration::from_secs(30),
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(60),
+            cors_origins: Vec::new(),
         }
     }
 }

@@ -95,7 +95,11 @@ impl TenantService for Fake {
 
     async fn get_tenant(&self, request: Request<GetTenantRequest>) -> Answer<Tenant> {
         self.note("TenantService/GetTenant");
-        Err(status(Error::not_found("tenant", request.into_inner().tenant_id)))
+        let id = request.into_inner().tenant_id;
+        if id == "hangs" {
+            std::future::pending::<()>().await;
+        }
+        Err(status(Error::not_found("tenant", id)))
     }
 
     async fn list_tenants(&self, _: Request<ListTenantsRequest>) -> Answer<ListTenantsResponse> {

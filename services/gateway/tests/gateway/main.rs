@@ -3,11 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod auth;
+mod compress;
+mod conditional;
 mod contract;
+mod cors;
+mod deadline;
 mod drain;
 mod errors;
 mod fakes;
 mod grpc;
+mod hardening;
 mod health;
 mod hygiene;
 mod logs;

@@ -60,6 +60,8 @@ impl Api {
         let mut settings = GatewaySettings::new(tokens, status);
         settings.auth_mode = config.auth.mode;
         settings.drain = config.server.drain();
+        settings.request_timeout = config.server.request_timeout();
+        settings.cors_origins.clone_from(&config.server.cors_origins);
         Ok(Self { app, settings, background, stop_background: stop })
     }
 

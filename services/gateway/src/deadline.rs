@@ -1,0 +1,103 @@
+//! After what time a request is given up.
+//!
+//! The time runs from the request's head to its answer's; a stream's items
+//! come after that and are not limited here. A request that says how long to
+//! wait gets that time on top, and a gRPC client may ask for less.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use http::Request;
+use yuantus_proto::rest::ROUTES;
+
+use crate::{
+    headers,
+    routes::{Found, RouteTable},
+};
+
+/// The longest a request may ask us to wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+const GRPC_TIMEOUT: &str = "grpc-timeout";
+
+/// How long requests may take.
+pub struct Deadline {
+    usual: Duration,
+    waiting: RouteTable,
+}
+
+impl Deadline {
+    /// `usual` is how long they may take that do not wait.
+    pub fn new(usual: Duration) -> Self {
+        Self { usual, waiting: RouteTable::only(|route| route.waits) }
+    }
+
+    /// How long this request may take.
+    pub fn of(&self, request: &Request<Body>, grpc: bool) -> Duration {
+        let path = request.uri().path();
+        let waits = if grpc {
+            ROUTES.iter().any(|route| route.waits && route.rpc == path)
+        } else {
+            matches!(self.waiting.find(request.method(), path), Found::Rpc(..))
+        };
+        let ours = if waits { self.usual + LONGEST_WAIT } else { self.usual };
+        let asked = grpc.then(|| parse(headers::text(request.headers(), GRPC_TIMEOUT))).flatten();
+        asked.map_or(ours, |asked| asked.min(ours))
+    }
+}
+
+/// `grpc-timeout`: at most eight digits and a unit.
+fn parse(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let number: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(number * 3600),
+        "M" => Duration::from_secs(number * 60),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clients_ask_for_is_read() {
+        assert_eq!(parse("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(parse("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        for odd in ["", "S", "1", "-1S", "123456789S", "1é", "1 S"] {
+            assert_eq!(parse(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn waiting_gets_its_time_and_nothing_else_does() {
+        let deadline = Deadline::new(Duration::from_secs(1));
+        let of = |verb: &str, path: &str| {
+            let request = Request::builder().method(verb).uri(path).body(Body::empty()).unwrap();
+            deadline.of(&request, path.starts_with("/yuantus"))
+        };
+        let long = Duration::from_secs(301);
+        assert_eq!(of("POST", "/api/v1/operations/1:wait"), long);
+        assert_eq!(of("POST", "/yuantus.controlplane.v1.OperationService/WaitOperation"), long);
+        assert_eq!(of("GET", "/api/v1/operations/1"), Duration::from_secs(1));
+        assert_eq!(of("GET", "/api/v1/operations/1:wait"), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_grpc_client_may_ask_for_less_but_not_for_more() {
+        let deadline = Deadline::new(Duration::from_secs(1));
+        for (asked, gets) in [("50m", 50), ("1H", 1000), ("soon", 1000)] {
+            let request = Request::builder().uri("/x").header(GRPC_TIMEOUT, asked);
+            let request = request.body(Body::empty()).unwrap();
+            assert_eq!(deadline.of(&request, true), Duration::from_millis(gets), "{asked}");
+            assert_eq!(deadline.of(&request, false), Duration::from_secs(1), "{asked}");
+        }
+    }
+}
