@@ -8,6 +8,7 @@
 pub mod connect;
 pub mod entity;
 pub mod error;
+pub mod grants;
 pub mod migration;
 pub mod query;
 pub mod scope;

@@ -1,4 +1,4 @@
-//! The audit trail: append-only.
+//! The audit trail: append-only, one hash chain per tenant.
 
 #![expect(missing_docs, reason = "columns are documented in the migration")]
 
@@ -21,6 +21,14 @@ pub struct Model {
     pub user_agent: String,
     pub details: Json,
     pub created_at: DateTimeUtc,
+    pub method: String,
+    pub path: String,
+    pub status_code: Option<i32>,
+    pub duration_ms: Option<i64>,
+    pub error: String,
+    pub seq: i64,
+    pub previous_hash: Vec<u8>,
+    pub hash: Vec<u8>,
 }
 
 /// No relations: joins are written where they are needed.

@@ -11,6 +11,7 @@ mod m20261121_000004_users;
 mod m20261121_000005_operations;
 mod m20261121_000006_backups;
 mod m20261121_000007_audit_logs;
+mod m20261121_000008_audit_chain;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
 use sea_orm_migration::{MigrationStatus, prelude::*};
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000005_operations::Migration),
             Box::new(m20261121_000006_backups::Migration),
             Box::new(m20261121_000007_audit_logs::Migration),
+            Box::new(m20261121_000008_audit_chain::Migration),
         ]
     }
 }

@@ -33,6 +33,7 @@ pub(super) async fn record(
         client_ip: caller.as_ref().map(|c| c.client_ip.clone()).unwrap_or_default(),
         user_agent: caller.as_ref().map(|c| c.user_agent.clone()).unwrap_or_default(),
         details,
+        request: None,
     };
     Ok(audit_log::append(txn, entry).await?)
 }

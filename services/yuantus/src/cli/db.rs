@@ -2,6 +2,7 @@
 //! not to a server of ours.
 
 mod create_admin;
+mod grant;
 
 use std::path::Path;
 
@@ -31,6 +32,9 @@ pub(crate) enum Command {
     History,
     /// Make a platform administrator, at the server's console
     CreateAdmin(create_admin::Options),
+    /// Let a role without ownership serve API and workers: it can add to the
+    /// audit trail, but not change or delete it. Run again after an upgrade
+    Grant(grant::Options),
 }
 
 impl Command {
@@ -59,6 +63,7 @@ impl Command {
             }
             Self::History => output.list(&history(&config).await?),
             Self::CreateAdmin(options) => options.run(&config).await,
+            Self::Grant(options) => options.run(&config).await,
         }
     }
 }

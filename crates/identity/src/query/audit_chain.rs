@@ -1,0 +1,202 @@
+//! The audit trail as chains: what the hashes are made of, where each tenant's
+//! chain ends, and what was signed about it.
+
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, Value, prelude::DateTimeUtc};
+
+use crate::{Context, Result};
+
+/// One row of a chain, as its hash is made from it.
+#[derive(Clone, Debug, FromQueryResult)]
+#[expect(missing_docs, reason = "columns are documented in the migration")]
+pub struct Link {
+    pub id: i64,
+    pub tenant_id: String,
+    pub org_id: String,
+    pub actor: String,
+    pub user_id: Option<i32>,
+    pub action: String,
+    pub target: String,
+    pub request_id: String,
+    pub client_ip: String,
+    pub user_agent: String,
+    pub method: String,
+    pub path: String,
+    pub status_code: Option<i32>,
+    pub duration_ms: Option<i64>,
+    pub error: String,
+    /// As the server writes it.
+    pub details: String,
+    pub created_at: DateTimeUtc,
+    /// The time as the server sends it in binary.
+    pub created_at_bytes: Vec<u8>,
+    pub seq: i64,
+    pub previous_hash: Vec<u8>,
+    pub hash: Vec<u8>,
+}
+
+/// The end of a chain.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct Head {
+    /// The number of the last row.
+    pub seq: i64,
+    /// Its hash.
+    pub hash: Vec<u8>,
+}
+
+/// A signed statement about a chain; see the migration.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+#[expect(missing_docs, reason = "columns are documented in the migration")]
+pub struct Checkpoint {
+    pub tenant_id: String,
+    pub kind: String,
+    pub seq: i64,
+    pub hash: Vec<u8>,
+    pub first_seq: i64,
+    pub rows: i64,
+    pub first_at: DateTimeUtc,
+    pub last_at: DateTimeUtc,
+    pub key_id: String,
+    pub signature: Vec<u8>,
+}
+
+const CHECKPOINT: &str = "tenant_id, kind, seq, hash, first_seq, rows, first_at, last_at, key_id,
+    signature FROM audit_checkpoints";
+
+/// Every tenant that has a part of the trail, or has to have one.
+pub async fn tenants(db: &impl ConnectionTrait) -> Result<Vec<String>> {
+    // The first and then the next bigger: one look into the index per tenant.
+    let sql = "WITH RECURSIVE found (tenant_id) AS (
+            (SELECT tenant_id FROM audit_logs ORDER BY tenant_id LIMIT 1)
+            UNION ALL
+            SELECT (SELECT l.tenant_id FROM audit_logs l WHERE l.tenant_id > f.tenant_id
+                    ORDER BY l.tenant_id LIMIT 1)
+            FROM found f WHERE f.tenant_id IS NOT NULL
+        )
+        SELECT tenant_id FROM found WHERE tenant_id IS NOT NULL
+        UNION SELECT tenant_id FROM audit_heads
+        UNION SELECT tenant_id FROM audit_checkpoints
+        UNION SELECT id FROM tenants
+        ORDER BY 1";
+    let rows = db.query_all_raw(Statement::from_string(DbBackend::Postgres, sql)).await;
+    let rows = rows.during("list tenants of audit trail")?;
+    let ids: std::result::Result<Vec<String>, _> =
+        rows.iter().map(|row| row.try_get("", "tenant_id")).collect();
+    ids.during("list tenants of audit trail")
+}
+
+/// Which of `ids` are tenants on record.
+pub async fn known(db: &impl ConnectionTrait, ids: Vec<String>) -> Result<Vec<String>> {
+    let sql = "SELECT id FROM tenants WHERE id = ANY($1)";
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [ids.into()]);
+    let rows = db.query_all_raw(statement).await.during("find tenants")?;
+    let ids: std::result::Result<Vec<String>, _> =
+        rows.iter().map(|row| row.try_get("", "id")).collect();
+    ids.during("find tenants")
+}
+
+/// At most `limit` rows of a tenant's chain behind (`seq`, `id`), in order.
+pub async fn links(
+    db: &impl ConnectionTrait,
+    tenant: &str,
+    (seq, id): (i64, i64),
+    limit: i64,
+) -> Result<Vec<Link>> {
+    let sql = "SELECT id, tenant_id, org_id, actor, user_id, action, target, request_id,
+            client_ip, user_agent, method, path, status_code, duration_ms, error,
+            details::text AS details, created_at, timestamptz_send(created_at) AS created_at_bytes,
+            seq, previous_hash, hash
+        FROM audit_logs WHERE tenant_id = $1 AND (seq, id) > ($2, $3)
+        ORDER BY seq, id LIMIT $4";
+    let values: [Value; 4] = [tenant.into(), seq.into(), id.into(), limit.into()];
+    Link::find_by_statement(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
+        .all(db)
+        .await
+        .during("read audit chain")
+}
+
+/// Where a tenant's chain ends.
+pub async fn head(db: &impl ConnectionTrait, tenant: &str) -> Result<Option<Head>> {
+    let sql = "SELECT seq, hash FROM audit_heads WHERE tenant_id = $1";
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [tenant.into()]);
+    Head::find_by_statement(statement).one(db).await.during("read head of audit chain")
+}
+
+/// The checkpoints of a tenant at or behind `seq`, in order.
+pub async fn checkpoints(
+    db: &impl ConnectionTrait,
+    tenant: &str,
+    seq: i64,
+) -> Result<Vec<Checkpoint>> {
+    let sql = format!("SELECT {CHECKPOINT} WHERE tenant_id = $1 AND seq >= $2 ORDER BY seq, id");
+    let values: [Value; 2] = [tenant.into(), seq.into()];
+    Checkpoint::find_by_statement(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
+        .all(db)
+        .await
+        .during("read audit checkpoints")
+}
+
+/// The newest checkpoint of a tenant, of one kind or of any.
+pub async fn newest_checkpoint(
+    db: &impl ConnectionTrait,
+    tenant: &str,
+    kind: Option<&str>,
+) -> Result<Option<Checkpoint>> {
+    let sql = format!(
+        "SELECT {CHECKPOINT} WHERE tenant_id = $1 AND kind = coalesce($2, kind)
+         ORDER BY seq DESC, id DESC LIMIT 1"
+    );
+    let values: [Value; 2] = [tenant.into(), kind.into()];
+    Checkpoint::find_by_statement(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
+        .one(db)
+        .await
+        .during("read audit checkpoint")
+}
+
+/// Keeps a checkpoint.
+pub async fn insert_checkpoint(db: &impl ConnectionTrait, new: &Checkpoint) -> Result<()> {
+    let sql = "INSERT INTO audit_checkpoints (tenant_id, kind, seq, hash, first_seq, rows,
+            first_at, last_at, key_id, signature)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let values: [Value; 10] = [
+        new.tenant_id.as_str().into(),
+        new.kind.as_str().into(),
+        new.seq.into(),
+        new.hash.clone().into(),
+        new.first_seq.into(),
+        new.rows.into(),
+        new.first_at.into(),
+        new.last_at.into(),
+        new.key_id.as_str().into(),
+        new.signature.clone().into(),
+    ];
+    db.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
+        .await
+        .during("insert audit checkpoint")
+        .map(drop)
+}
+
+/// Deletes a tenant's rows up to `seq`; answers how many there were. The
+/// server refuses without a checkpoint of this transaction at `seq`.
+pub async fn prune(db: &impl ConnectionTrait, tenant: &str, seq: i64) -> Result<i64> {
+    let values: [Value; 2] = [tenant.into(), seq.into()];
+    let sql = "SELECT audit_prune($1, $2) AS pruned";
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+    let row = db.query_one_raw(statement).await.during("prune audit chain")?;
+    row.map_or(Ok(0), |row| row.try_get("", "pruned")).during("prune audit chain")
+}
+
+/// Lets one prune of a tenant at a time go on, until its transaction ends.
+pub async fn lock_prune(db: &impl ConnectionTrait, tenant: &str) -> Result<()> {
+    let sql = "SELECT pg_advisory_xact_lock(hashtextextended('audit prune ' || $1, 0))";
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [tenant.into()]);
+    db.query_one_raw(statement).await.during("lock audit chain").map(drop)
+}
+
+/// When a tenant's trail was last pruned.
+pub async fn last_prune(db: &impl ConnectionTrait, tenant: &str) -> Result<Option<DateTimeUtc>> {
+    let sql = "SELECT max(created_at) AS at FROM audit_checkpoints
+        WHERE tenant_id = $1 AND kind = 'prune'";
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [tenant.into()]);
+    let row = db.query_one_raw(statement).await.during("read last prune")?;
+    row.map_or(Ok(None), |row| row.try_get("", "at")).during("read last prune")
+}
