@@ -12,6 +12,7 @@ pub mod purpose;
 pub mod random;
 pub mod role;
 pub mod sealed;
+pub mod signer;
 pub mod tokens;
 
 pub use caller::Caller;
@@ -22,4 +23,5 @@ pub use principal::Principal;
 pub use random::{random_key, random_password};
 pub use role::Role;
 pub use sealed::{Aad, Sealer};
+pub use signer::Signer;
 pub use tokens::Tokens;

@@ -1,7 +1,9 @@
 //! The audit trail as chains: what the hashes are made of, where each tenant's
 //! chain ends, and what was signed about it.
 
-use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, Value, prelude::DateTimeUtc};
+use sea_orm::{
+    ConnectionTrait, DbBackend, FromQueryResult, Statement, Value, prelude::DateTimeUtc,
+};
 
 use crate::{Context, Result};
 
@@ -199,4 +201,15 @@ pub async fn last_prune(db: &impl ConnectionTrait, tenant: &str) -> Result<Optio
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [tenant.into()]);
     let row = db.query_one_raw(statement).await.during("read last prune")?;
     row.map_or(Ok(None), |row| row.try_get("", "at")).during("read last prune")
+}
+
+/// The time that many days ago.
+pub async fn days_ago(db: &impl ConnectionTrait, days: u32) -> Result<DateTimeUtc> {
+    let sql = "SELECT now() - make_interval(days => $1) AS at";
+    let days = i32::try_from(days).unwrap_or(i32::MAX);
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [days.into()]);
+    let row = db.query_one_raw(statement).await.during("read clock")?;
+    row.ok_or(sea_orm::DbErr::RecordNotFound("clock".into()))
+        .and_then(|row| row.try_get("", "at"))
+        .during("read clock")
 }
