@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use yuantus_proto::v1;
 use yuantus_test_support::{Api, TestEnv, backup_id};
 
-use crate::{quiet::assert_quiet, rpc, settle::settle, tidy::assert_tidy};
+use crate::{customer::add, quiet::assert_quiet, rpc, settle::settle, tidy::assert_tidy};
 
 /// Whether an RPC only reads. Login has a rule of its own.
 fn reads(name: &str) -> bool {
@@ -22,6 +22,9 @@ fn change(name: &str, world: &World) -> Value {
         "CreateOrg" => json!({"tenant_id": "acme", "id": "branch"}),
         "CreateBackup" | "ApplyMigrations" => org,
         "VerifyBackup" | "RestoreBackup" => backup,
+        "CreateCustomer" => json!({"name": "Ann"}),
+        "UpdateCustomer" => json!({"customer_id": world.customer, "name": "Bob"}),
+        "DeleteCustomer" => json!({"customer_id": world.customer}),
         "CancelOperation" => json!({"operation_id": world.pending}),
         "RetryOperation" => json!({"operation_id": world.cancelled}),
         other => panic!("say here how to call {other}, which changes something"),
@@ -32,6 +35,8 @@ fn change(name: &str, world: &World) -> Value {
 struct World {
     /// A complete backup of acme/hq.
     backup: String,
+    /// A customer of acme/hq.
+    customer: String,
     /// An operation that was cancelled.
     cancelled: String,
     /// An operation that is still to be done.
@@ -44,6 +49,7 @@ impl World {
         api.create_tenant("acme").await;
         let mut worker = env.worker("w", &[]);
         api.succeed(&api.create_org("acme", "hq").await).await;
+        let customer = add(api, "acme", "Ann").await;
         let backup = api.create_backup("acme", "hq").await;
         api.succeed(&backup).await;
         worker.terminate().await;
@@ -55,7 +61,7 @@ impl World {
         worker.terminate().await;
         let pending = api.create_backup("acme", "hq").await.id;
         let backup = backup_id(&backup).to_owned();
-        Self { backup, cancelled: cancelled.id, pending }
+        Self { backup, customer, cancelled: cancelled.id, pending }
     }
 }
 
@@ -74,6 +80,7 @@ async fn every_rpc_that_changes_or_reveals_something_is_audited_once() {
         let before = audited(&env).await;
         let request = change(method.name(), &world);
         let answer = rpc::rest(&http, &api, &method, &request, None);
+        let answer = answer.header("x-tenant-id", "acme").header("x-org-id", "hq");
         let answer = answer.header("x-request-id", method.name()).send().await.expect("answer");
         let status = answer.status();
         let text = answer.text().await.expect("body");

@@ -44,7 +44,8 @@ fn good(method: &MethodDescriptor) -> Value {
         let value = match field.name() {
             "tenant_id" | "target_tenant_id" => "acme",
             "org_id" | "target_org_id" | "id" => "hq",
-            "backup_id" | "operation_id" => UUID,
+            "backup_id" | "operation_id" | "customer_id" => UUID,
+            "name" => "Ann",
             "username" => "ann",
             "password" => "secret",
             _ => continue,
@@ -135,6 +136,7 @@ fn bad_values(method: &MethodDescriptor, field: &str) -> Vec<(Value, Rule)> {
         "target_org_id" => ids("target_org_id", true),
         "operation_id" => named("operation_id", texts(&["0197", "a b", "'--"], "must be a UUID")),
         "backup_id" => named("backup_id", texts(&["0197", "latest", "'--"], "must be a UUID")),
+        "customer_id" => named("customer_id", texts(&["0197", "1 2", "'--"], "must be a UUID")),
         "page_size" => {
             let rule = "must be 1 to 1000";
             named("page_size", [-1, 1001, i32::MIN].map(|n| (n.into(), rule)).to_vec())

@@ -8,6 +8,8 @@ mod bundle;
 mod cli;
 mod contract;
 mod crash;
+mod customer;
+mod data;
 mod dev;
 mod idempotency;
 mod input;

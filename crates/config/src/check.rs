@@ -43,6 +43,7 @@ pub(crate) fn check(config: &Config) -> Result<()> {
     auth(config, &mut findings);
     worker(config, &mut findings);
     server(config, &mut findings);
+    data(config, &mut findings);
     findings.rule(!config.storage.bucket.is_empty(), "storage.bucket", "must not be empty");
     findings.finish()
 }
@@ -150,6 +151,21 @@ fn worker(config: &Config, findings: &mut Findings) {
     findings.rule(worker.concurrency > 0, "worker.concurrency", "must be positive");
     findings.rule(worker.max_attempts > 0, "worker.max_attempts", "must be positive");
     findings.rule(worker.lane_depth > 0, "worker.lane_depth", "must be positive");
+}
+
+fn data(config: &Config, findings: &mut Findings) {
+    let data = &config.data;
+    for (key, value) in [
+        ("data.idle_seconds", data.idle_seconds),
+        ("data.wait_seconds", data.wait_seconds),
+        ("data.statement_timeout_seconds", data.statement_timeout_seconds),
+    ] {
+        findings.rule(seconds(value), key, "must be positive and at most a year");
+    }
+    let one = data.max_connections_per_database;
+    findings.rule(one > 0, "data.max_connections_per_database", "must be positive");
+    let rule = "must be at least data.max_connections_per_database";
+    findings.rule(data.max_connections >= one, "data.max_connections", rule);
 }
 
 /// A length of time that a `Duration` can hold and a person can mean.

@@ -8,8 +8,8 @@ use url::Url;
 use yuantus_domain::{DatabaseUrlTemplate, database_url::parse_url};
 
 use crate::{
-    Auth, Environment, Error, Identity, Log, Problem, Purpose, Result, Secrets, Server, Storage,
-    Tenants, Worker, check, load,
+    Auth, Data, Environment, Error, Identity, Log, Problem, Purpose, Result, Secrets, Server,
+    Storage, Tenants, Worker, check, load,
 };
 
 /// The database that `database_url` stands for as the identity database.
@@ -34,6 +34,8 @@ pub struct Config {
     pub identity: Identity,
     /// `[tenants]`.
     pub tenants: Tenants,
+    /// `[data]`.
+    pub data: Data,
     /// `[storage]`.
     pub storage: Storage,
     /// `[auth]`.

@@ -8,6 +8,7 @@
 pub mod auth;
 mod check;
 pub mod config;
+pub mod data;
 mod environment;
 pub mod error;
 pub mod identity;
@@ -24,6 +25,7 @@ pub mod worker;
 
 pub use auth::{Auth, AuthMode};
 pub use config::{Config, Loaded};
+pub use data::Data;
 pub use environment::Environment;
 pub use error::{Error, Problem, Result};
 pub use identity::Identity;

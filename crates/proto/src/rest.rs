@@ -6,6 +6,7 @@ pub use generated::Transcoder;
 
 use crate::v1::{
     __rest_over_grpc_bridge_AuthService as auth, __rest_over_grpc_bridge_BackupService as backup,
+    __rest_over_grpc_bridge_CustomerService as customer,
     __rest_over_grpc_bridge_MigrationService as migration,
     __rest_over_grpc_bridge_OperationService as operation,
     __rest_over_grpc_bridge_OrgService as org, __rest_over_grpc_bridge_TenantService as tenant,
@@ -13,6 +14,7 @@ use crate::v1::{
 
 pub use auth::AuthServiceRestBridge;
 pub use backup::BackupServiceRestBridge;
+pub use customer::CustomerServiceRestBridge;
 pub use migration::MigrationServiceRestBridge;
 pub use operation::OperationServiceRestBridge;
 pub use org::OrgServiceRestBridge;

@@ -8,8 +8,10 @@ mod client;
 mod error;
 pub mod local_server;
 mod object_store;
+mod presign;
 mod settings;
 
 pub use error::{Cause, Error, Result};
-pub use object_store::{Object, ObjectStore};
+pub use object_store::{Object, ObjectHeaders, ObjectStore, PART_BYTES, Upload};
+pub use presign::Presigner;
 pub use settings::{S3Settings, Timeouts};

@@ -4,6 +4,7 @@ mod bucket;
 mod delete;
 mod fence;
 mod read;
+mod upload;
 
 use aws_sdk_s3::{Client, primitives::ByteStream};
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use crate::{
     error::from_sdk,
 };
 use fence::Fence;
+pub use upload::{ObjectHeaders, PART_BYTES, Upload};
 
 /// A bucket. Clones share one connection pool.
 #[derive(Clone, Debug)]

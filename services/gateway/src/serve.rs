@@ -10,8 +10,9 @@ use tonic_reflection::server::Builder as Reflection;
 use tracing::{info, warn};
 use yuantus_proto::v1::{
     auth_service_server::AuthService, backup_service_server::BackupService,
-    migration_service_server::MigrationService, operation_service_server::OperationService,
-    org_service_server::OrgService, tenant_service_server::TenantService,
+    customer_service_server::CustomerService, migration_service_server::MigrationService,
+    operation_service_server::OperationService, org_service_server::OrgService,
+    tenant_service_server::TenantService,
 };
 
 use crate::{
@@ -34,9 +35,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves gRPC and REST on `listener` until `shutdown` is cancelled. Then no
 /// connection is taken any more, streams are ended, requests under way get
 /// `settings.drain` to finish, and what is left is cut off.
-pub async fn serve<T, O, P, M, B, A>(
+pub async fn serve<T, O, P, M, B, A, C>(
     settings: GatewaySettings,
-    services: Services<T, O, P, M, B, A>,
+    services: Services<T, O, P, M, B, A, C>,
     health: Arc<dyn Health>,
     listener: TcpListener,
     shutdown: CancellationToken,
@@ -48,6 +49,7 @@ where
     M: MigrationService + Clone,
     B: BackupService + Clone,
     A: AuthService + Clone,
+    C: CustomerService + Clone,
 {
     let address = listener.local_addr().map_err(|source| Error::ListenerAddress { source })?;
     let (reporter, health_service) = tonic_health::server::health_reporter();

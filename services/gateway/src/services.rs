@@ -9,12 +9,14 @@ use yuantus_auth::caller;
 use yuantus_domain::Error;
 use yuantus_proto::{
     rest::{
-        AuthServiceRestBridge, BackupServiceRestBridge, MigrationServiceRestBridge,
-        OperationServiceRestBridge, OrgServiceRestBridge, TenantServiceRestBridge, Transcoder,
+        AuthServiceRestBridge, BackupServiceRestBridge, CustomerServiceRestBridge,
+        MigrationServiceRestBridge, OperationServiceRestBridge, OrgServiceRestBridge,
+        TenantServiceRestBridge, Transcoder,
     },
     v1::{
         auth_service_server::{AuthService, AuthServiceServer},
         backup_service_server::{BackupService, BackupServiceServer},
+        customer_service_server::{CustomerService, CustomerServiceServer},
         migration_service_server::{MigrationService, MigrationServiceServer},
         operation_service_server::{OperationService, OperationServiceServer},
         org_service_server::{OrgService, OrgServiceServer},
@@ -29,7 +31,7 @@ pub const MAX_REQUEST_BYTES: usize = 1024 * 1024;
 
 /// One implementation of each service of the contract.
 #[derive(Clone, Debug)]
-pub struct Services<T, O, P, M, B, A> {
+pub struct Services<T, O, P, M, B, A, C> {
     /// Tenants.
     pub tenants: T,
     /// Orgs.
@@ -42,6 +44,8 @@ pub struct Services<T, O, P, M, B, A> {
     pub backups: B,
     /// Logging in.
     pub auth: A,
+    /// Customers of orgs.
+    pub customers: C,
 }
 
 /// A request as the transcoder takes it.
@@ -62,7 +66,7 @@ pub type RestAnswer = Pin<Box<dyn Future<Output = Option<TranscodeResponse>> + S
 /// The services by REST.
 pub type RestServices = Box<dyn Fn(RestCall) -> RestAnswer + Send + Sync>;
 
-impl<T, O, P, M, B, A> Services<T, O, P, M, B, A>
+impl<T, O, P, M, B, A, C> Services<T, O, P, M, B, A, C>
 where
     T: TenantService + Clone,
     O: OrgService + Clone,
@@ -70,6 +74,7 @@ where
     M: MigrationService + Clone,
     B: BackupService + Clone,
     A: AuthService + Clone,
+    C: CustomerService + Clone,
 {
     /// The services by gRPC.
     pub(crate) fn grpc(&self) -> Routes {
@@ -86,6 +91,9 @@ where
                 BackupServiceServer::new(self.backups.clone()).max_decoding_message_size(max),
             )
             .add_service(AuthServiceServer::new(self.auth.clone()).max_decoding_message_size(max))
+            .add_service(
+                CustomerServiceServer::new(self.customers.clone()).max_decoding_message_size(max),
+            )
     }
 
     /// The same services by REST. A guard in front of each asks once more
@@ -98,6 +106,7 @@ where
             AuthServiceRestBridge::with_guard(self.auth, guard("AuthService")),
             OperationServiceRestBridge::with_guard(self.operations, guard("OperationService")),
             BackupServiceRestBridge::with_guard(self.backups, guard("BackupService")),
+            CustomerServiceRestBridge::with_guard(self.customers, guard("CustomerService")),
             MigrationServiceRestBridge::with_guard(self.migrations, guard("MigrationService")),
             OrgServiceRestBridge::with_guard(self.orgs, guard("OrgService")),
             TenantServiceRestBridge::with_guard(self.tenants, guard("TenantService")),

@@ -63,7 +63,7 @@ impl App {
         })
     }
 
-    fn open_database_password(
+    pub(super) fn open_database_password(
         &self,
         key: &OrgKey,
         database: &database::Model,

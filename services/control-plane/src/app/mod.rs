@@ -4,6 +4,8 @@ mod audit;
 pub mod auth;
 pub mod backup;
 pub mod connection;
+pub mod customer;
+mod data;
 pub mod health;
 pub mod migration;
 pub mod operation;
@@ -21,6 +23,7 @@ use yuantus_identity::Context;
 use yuantus_operations::{Notifier, Watcher};
 use yuantus_postgres::Server;
 use yuantus_storage::ObjectStore;
+use yuantus_tenant_data::Connections;
 use yuantus_tenant_schema::Bundle;
 
 pub use page::Page;
@@ -43,6 +46,8 @@ pub struct Parts {
     pub bundle: Arc<Bundle>,
     /// The server of the orgs' databases.
     pub server: Server,
+    /// Connections to the orgs' own databases.
+    pub data: Connections,
     /// Where backups are.
     pub store: ObjectStore,
     /// Limits and names.

@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod backup;
 mod convert;
+pub mod customer;
 pub mod migration;
 pub mod operation;
 pub mod org;
@@ -11,6 +12,7 @@ pub mod tenant;
 
 pub use auth::Auth;
 pub use backup::Backups;
+pub use customer::Customers;
 pub use migration::Migrations;
 pub use operation::Operations;
 pub use org::Orgs;

@@ -14,13 +14,14 @@ use yuantus_auth::{Caller, caller};
 use yuantus_domain::Error;
 use yuantus_proto::v1::{
     auth_service_server::AuthService, backup_service_server::BackupService,
-    migration_service_server::MigrationService, operation_service_server::OperationService,
-    org_service_server::OrgService, tenant_service_server::TenantService, *,
+    customer_service_server::CustomerService, migration_service_server::MigrationService,
+    operation_service_server::OperationService, org_service_server::OrgService,
+    tenant_service_server::TenantService, *,
 };
 
 use crate::status::{careless, status};
 
-/// All six services at once.
+/// All services at once.
 #[derive(Clone, Default)]
 pub struct Fake {
     pub calls: Arc<Mutex<Vec<Call>>>,
@@ -232,6 +233,35 @@ impl BackupService for Fake {
 
     async fn get_backup_key(&self, _: Request<GetBackupKeyRequest>) -> Answer<BackupKey> {
         self.answer("BackupService/GetBackupKey")
+    }
+}
+
+#[tonic::async_trait]
+impl CustomerService for Fake {
+    async fn create_customer(&self, _: Request<CreateCustomerRequest>) -> Answer<Customer> {
+        self.answer("CustomerService/CreateCustomer")
+    }
+
+    async fn get_customer(&self, _: Request<GetCustomerRequest>) -> Answer<Customer> {
+        self.answer("CustomerService/GetCustomer")
+    }
+
+    async fn list_customers(
+        &self,
+        _: Request<ListCustomersRequest>,
+    ) -> Answer<ListCustomersResponse> {
+        self.answer("CustomerService/ListCustomers")
+    }
+
+    async fn update_customer(&self, _: Request<UpdateCustomerRequest>) -> Answer<Customer> {
+        self.answer("CustomerService/UpdateCustomer")
+    }
+
+    async fn delete_customer(
+        &self,
+        _: Request<DeleteCustomerRequest>,
+    ) -> Answer<DeleteCustomerResponse> {
+        self.answer("CustomerService/DeleteCustomer")
     }
 }
 

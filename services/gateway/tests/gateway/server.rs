@@ -88,6 +88,7 @@ impl TestServer {
             migrations: fake.clone(),
             backups: fake.clone(),
             auth: fake.clone(),
+            customers: fake.clone(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -8,10 +8,11 @@ use yuantus_auth::{Passwords, Tokens, policy::Policy};
 use yuantus_config::{Config, Environment};
 use yuantus_control_plane::{
     app::{App, Parts, Settings},
-    rpc::{Auth, Backups, Migrations, Operations, Orgs, Tenants, status::status},
+    rpc::{Auth, Backups, Customers, Migrations, Operations, Orgs, Tenants, status::status},
 };
 use yuantus_gateway::{GatewaySettings, Services};
 use yuantus_operations::{Notifier, Watcher};
+use yuantus_tenant_data::{Connections, Limits, TenantServer};
 
 use super::{
     common::{Common, refused},
@@ -45,6 +46,8 @@ impl Api {
         let local = |error| Failure::local("set up authentication", error);
         let ttl = Duration::from_secs(config.auth.token_ttl_seconds);
         let tokens = Tokens::new(&config.auth.jwt_secret, ttl).map_err(local)?;
+        let data = data(config)?;
+        background.spawn(data.clone().run_idle(stop.clone()));
         let app = App::new(Parts {
             db,
             tokens: tokens.clone(),
@@ -54,6 +57,7 @@ impl Api {
             watcher,
             bundle: common.bundle.clone(),
             server: common.server.clone(),
+            data,
             store: common.store.clone(),
             settings: limits_and_names(config, common)?,
         });
@@ -87,6 +91,7 @@ impl Api {
             operations: Operations(app.clone()),
             migrations: Migrations(app.clone()),
             backups: Backups(app.clone()),
+            customers: Customers(app.clone()),
             auth: Auth(app.clone()),
         };
         let health = Arc::new(AppHealth(app));
@@ -96,6 +101,22 @@ impl Api {
         while self.background.join_next().await.is_some() {}
         served.map_err(|error| Failure::local("serve", error))
     }
+}
+
+/// Connections to the orgs' own databases.
+fn data(config: &Config) -> Result<Connections, Failure> {
+    let data = &config.data;
+    let admin = config.admin_url().map_err(refused)?;
+    let server = TenantServer::new(&admin, data.statement_timeout())
+        .map_err(|error| Failure::local("use tenants.database_url_template", error))?;
+    let limits = Limits {
+        total: data.max_connections,
+        per_database: data.max_connections_per_database,
+        idle: data.idle(),
+        wait: data.wait(),
+        statement: data.statement_timeout(),
+    };
+    Ok(Connections::new(server, limits))
 }
 
 fn limits_and_names(config: &Config, common: &Common) -> Result<Settings, Failure> {
