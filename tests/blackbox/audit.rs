@@ -27,6 +27,7 @@ fn change(name: &str, world: &World) -> Value {
         "DeleteCustomer" => json!({"customer_id": world.customer}),
         "CancelOperation" => json!({"operation_id": world.pending}),
         "RetryOperation" => json!({"operation_id": world.cancelled}),
+        "ExportAuditLogs" | "VerifyAudit" | "PruneAudit" => json!({"tenant_id": "acme"}),
         other => panic!("say here how to call {other}, which changes something"),
     }
 }

@@ -108,7 +108,7 @@ async fn reflection_health_and_documents_are_served() {
     let about = json!({
         "ok": true, "service": "yuantus", "version": env!("CARGO_PKG_VERSION"),
         "tenant_id": null, "org_id": null, "tenancy_mode": "db-per-tenant-org",
-        "schema_mode": "migrations", "audit_enabled": true,
+        "schema_mode": "migrations", "audit_enabled": false,
     });
     assert_eq!(get(&api, "/api/v1/health").await, about);
     let storage = json!({"ok": true, "type": "s3", "bucket": "yuantus",

@@ -1,6 +1,10 @@
 //! Black-box tests: the real binary, PostgreSQL, and S3 over HTTP.
 
 mod audit;
+mod audit_chain;
+mod audit_prune;
+mod audit_requests;
+mod audit_role;
 mod authentication;
 mod authorization;
 mod body;

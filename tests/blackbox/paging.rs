@@ -105,6 +105,11 @@ async fn lists_page_without_gaps_or_repeats() {
         ["a-b/hq".to_owned()].into_iter().chain(of_acme).chain(["b/b".to_owned()]).collect();
     assert_pages(&api, "/api/v1/migrations", &org, &all).await;
 
+    let sql = "SELECT id::text FROM audit_logs ORDER BY created_at DESC, id DESC";
+    let ids: Vec<String> =
+        sqlx::query_scalar(sql).fetch_all(&mut env.identity().await).await.expect("audit");
+    assert_pages(&api, "/api/v1/audit-logs", &["id"], &ids).await;
+
     filters(&api, &made).await;
     added_meanwhile(&api, &tenants).await;
     let mut worker = env.worker("w", &[]);

@@ -44,6 +44,7 @@ pub(crate) fn check(config: &Config) -> Result<()> {
     worker(config, &mut findings);
     server(config, &mut findings);
     data(config, &mut findings);
+    audit(config, &mut findings);
     findings.rule(!config.storage.bucket.is_empty(), "storage.bucket", "must not be empty");
     findings.finish()
 }
@@ -129,6 +130,20 @@ fn auth(config: &Config, findings: &mut Findings) {
     findings.rule(strong, "auth.jwt_secret", "must have at least 32 bytes in production");
     findings.result(exposure(config));
     findings.rule(config.auth.token_ttl_seconds > 0, "auth.token_ttl_seconds", "must be positive");
+}
+
+fn audit(config: &Config, findings: &mut Findings) {
+    let audit = &config.audit;
+    for (key, value) in [
+        ("audit.retention_days", audit.retention_days),
+        ("audit.retention_max_rows", audit.retention_max_rows),
+        ("audit.prune_interval_seconds", audit.prune_interval_seconds),
+        ("audit.checkpoint_interval_seconds", audit.checkpoint_interval_seconds),
+    ] {
+        findings.rule(i32::try_from(value).is_ok(), key, "must be at most 2147483647");
+    }
+    let checkpoints = audit.checkpoint_interval_seconds;
+    findings.rule(checkpoints > 0, "audit.checkpoint_interval_seconds", "must be positive");
 }
 
 fn worker(config: &Config, findings: &mut Findings) {

@@ -8,8 +8,8 @@ use url::Url;
 use yuantus_domain::{DatabaseUrlTemplate, database_url::parse_url};
 
 use crate::{
-    Auth, Data, Environment, Error, Identity, Log, Problem, Purpose, Result, Secrets, Server,
-    Storage, Tenants, Worker, check, load,
+    Audit, Auth, Data, Environment, Error, Identity, Log, Problem, Purpose, Result, Secrets,
+    Server, Storage, Tenants, Worker, check, load,
 };
 
 /// The database that `database_url` stands for as the identity database.
@@ -40,6 +40,8 @@ pub struct Config {
     pub storage: Storage,
     /// `[auth]`.
     pub auth: Auth,
+    /// `[audit]`.
+    pub audit: Audit,
     /// `[secrets]`.
     pub secrets: Secrets,
     /// `[worker]`.

@@ -5,6 +5,7 @@
 //! values can break alone; [`Config::require`] adds what one kind of process
 //! cannot do without. Nothing else in the workspace reads the environment.
 
+pub mod audit;
 pub mod auth;
 mod check;
 pub mod config;
@@ -23,6 +24,7 @@ pub mod tenants;
 mod variables;
 pub mod worker;
 
+pub use audit::Audit;
 pub use auth::{Auth, AuthMode};
 pub use config::{Config, Loaded};
 pub use data::Data;

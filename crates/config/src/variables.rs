@@ -10,6 +10,12 @@ use figment::{
 
 /// Names that the runbooks use, and the keys they stand for.
 const NAMES: &[(&str, &str)] = &[
+    ("YUANTUS_AUDIT_ENABLED", "audit.enabled"),
+    ("YUANTUS_AUDIT_MAX_ROWS", "audit.retention_max_rows"),
+    ("YUANTUS_AUDIT_PRUNE_INTERVAL_SECONDS", "audit.prune_interval_seconds"),
+    ("YUANTUS_AUDIT_RETENTION_DAYS", "audit.retention_days"),
+    ("YUANTUS_AUDIT_RETENTION_MAX_ROWS", "audit.retention_max_rows"),
+    ("YUANTUS_AUDIT_RETENTION_PRUNE_INTERVAL_SECONDS", "audit.prune_interval_seconds"),
     ("YUANTUS_AUTH_MODE", "auth.mode"),
     ("YUANTUS_BUNDLE", "tenants.bundle"),
     ("YUANTUS_CORS_ORIGINS", "server.cors_origins"),
@@ -115,6 +121,11 @@ fn typed(default: &Value, text: &str) -> Value {
         Value::Num(..) => match (text.parse::<i64>(), text.parse::<f64>()) {
             (Ok(integer), _) => Value::from(integer),
             (_, Ok(float)) => Value::from(float),
+            _ => Value::from(text),
+        },
+        Value::Bool(..) => match text.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Value::from(true),
+            "false" | "0" | "no" | "off" | "" => Value::from(false),
             _ => Value::from(text),
         },
         Value::Array(..) => {

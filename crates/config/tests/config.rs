@@ -114,6 +114,24 @@ fn host_and_port_name_what_to_listen_on() {
 }
 
 #[test]
+fn the_audit_trails_variables_are_taken_by_their_short_names() {
+    let config = load(&[
+        ("YUANTUS_AUDIT_ENABLED", "true"),
+        ("YUANTUS_AUDIT_RETENTION_DAYS", "90"),
+        ("YUANTUS_AUDIT_RETENTION_MAX_ROWS", "1000000"),
+        ("YUANTUS_AUDIT_PRUNE_INTERVAL_SECONDS", "600"),
+    ]);
+    let audit = config.unwrap().config.audit;
+    assert!(audit.enabled);
+    assert_eq!((audit.retention_days, audit.retention_max_rows), (90, 1_000_000));
+    assert_eq!(audit.prune_interval().map(|time| time.as_secs()), Some(600));
+    let off =
+        load(&[("YUANTUS_AUDIT_ENABLED", "0"), ("YUANTUS_AUDIT_PRUNE_INTERVAL_SECONDS", "0")]);
+    let off = off.unwrap().config.audit;
+    assert!(!off.enabled && off.prune_interval().is_none());
+}
+
+#[test]
 fn text_of_digits_stays_text() {
     let config = load(&[("YUANTUS_S3_SECRET_ACCESS_KEY", "12345"), ("YUANTUS_NODE_ID", "1")])
         .unwrap()
@@ -139,6 +157,8 @@ fn a_rule_that_is_broken_is_named_with_its_key() {
         ("YUANTUS_WORKER__LEASE_SECONDS", "nan", "worker.lease_seconds must be positive"),
         ("YUANTUS_WORKER__CONCURRENCY", "0", "worker.concurrency must be positive"),
         ("YUANTUS_WORKER__CONCURRENCY", "many", "worker.concurrency must be"),
+        ("YUANTUS_AUDIT_ENABLED", "perhaps", "audit.enabled must be"),
+        ("YUANTUS_AUDIT_RETENTION_DAYS", "-1", "audit.retention_days must be"),
         ("YUANTUS_SECRET_KEY", "c2hvcnQ=", "secrets.key must be base64 of 32 bytes"),
         ("YUANTUS_JWT_SECRET_KEY", "short", "auth.jwt_secret must have at least 32 bytes"),
         ("YUANTUS_AUTH_MODE", "optional", "auth.mode must be required or disabled"),

@@ -13,7 +13,8 @@ use rest_over_grpc::build::{DescriptorOptions, Generator, OpenApiInfo, ServiceDe
 
 const PACKAGE: &str = ".yuantus.controlplane.v1";
 const ROOT: &str = "../../proto";
-const FILES: [&str; 7] = ["auth", "backup", "customer", "migration", "operation", "org", "tenant"];
+const FILES: [&str; 8] =
+    ["audit", "auth", "backup", "customer", "migration", "operation", "org", "tenant"];
 
 /// Messages that hold a password, a token or a key: their `Debug` is written
 /// by hand in `src/redacted.rs`.

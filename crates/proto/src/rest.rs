@@ -5,13 +5,15 @@
 pub use generated::Transcoder;
 
 use crate::v1::{
-    __rest_over_grpc_bridge_AuthService as auth, __rest_over_grpc_bridge_BackupService as backup,
+    __rest_over_grpc_bridge_AuditService as audit, __rest_over_grpc_bridge_AuthService as auth,
+    __rest_over_grpc_bridge_BackupService as backup,
     __rest_over_grpc_bridge_CustomerService as customer,
     __rest_over_grpc_bridge_MigrationService as migration,
     __rest_over_grpc_bridge_OperationService as operation,
     __rest_over_grpc_bridge_OrgService as org, __rest_over_grpc_bridge_TenantService as tenant,
 };
 
+pub use audit::AuditServiceRestBridge;
 pub use auth::AuthServiceRestBridge;
 pub use backup::BackupServiceRestBridge;
 pub use customer::CustomerServiceRestBridge;

@@ -47,8 +47,15 @@ impl Admission {
             Permission::Public => self.principal(headers).unwrap_or_default(),
             _ => self.principal(headers)?,
         };
-        access.permission.check(principal.as_ref())?;
-        let Context { tenant, org, impersonating } = context::resolve(principal.as_ref(), headers)?;
+        let refused = |error| {
+            if let Some(principal) = &principal {
+                facts.refused.get_or_init(|| principal.clone());
+            }
+            error
+        };
+        access.permission.check(principal.as_ref()).map_err(refused)?;
+        let context = context::resolve(principal.as_ref(), headers).map_err(refused)?;
+        let Context { tenant, org, impersonating } = context;
         let key = headers.get(headers::IDEMPOTENCY_KEY);
         let key = key.map(|key| String::from_utf8_lossy(key.as_bytes())).unwrap_or_default();
         let key = IdempotencyKey::parse(key.trim())?.map(|key| key.as_str().to_owned());

@@ -19,7 +19,11 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tracing::{debug, error, info};
 use yuantus_auth::{Caller, caller::CALLER};
 
-use crate::request::RequestFacts;
+use crate::{
+    observer::{Answered, Observer, grpc_message, wrong},
+    request::RequestFacts,
+    status_code,
+};
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
@@ -36,6 +40,9 @@ pub struct Answer {
     failure: Option<axum::Error>,
     ended: bool,
     quiet: bool,
+    /// What was wrong, for who observes.
+    error: String,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 /// What an answer is about.
@@ -46,6 +53,8 @@ pub struct About {
     pub caller: Option<Arc<Caller>>,
     /// Whether it is a probe, which is not worth a line.
     pub quiet: bool,
+    /// Who is told of it in the end.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl Answer {
@@ -57,6 +66,10 @@ impl Answer {
     ) -> http::Response<Body> {
         let status = response.status().as_u16();
         let grpc_status = grpc_status(response.headers());
+        let error = match about.observer {
+            Some(_) => wrong(&response),
+            None => String::new(),
+        };
         response.map(|body| {
             Body::new(Self {
                 body,
@@ -68,6 +81,8 @@ impl Answer {
                 failure: None,
                 ended: false,
                 quiet: about.quiet,
+                error,
+                observer: about.observer,
             })
         })
     }
@@ -87,6 +102,26 @@ impl Answer {
             error!("the stream of an answer panicked");
             Poll::Ready(Some(Err(axum::Error::new("internal error"))))
         })
+    }
+
+    /// Takes note of the status that gRPC sends last.
+    fn ends_with(&mut self, trailers: &HeaderMap) {
+        let Some(status) = grpc_status(trailers) else { return };
+        if self.observer.is_some() && status != "0" {
+            self.error = grpc_message(trailers);
+        }
+        self.grpc_status = Some(status);
+    }
+
+    /// The HTTP status; of gRPC, what its status is in HTTP.
+    fn http_status(&self) -> u16 {
+        let code = self.grpc_status.as_ref().and_then(|status| status.parse().ok());
+        match code {
+            Some(code) if self.facts.grpc => {
+                status_code::http_status(tonic::Code::from_i32(code)).as_u16()
+            }
+            _ => self.status,
+        }
     }
 
     /// How a stream ends when we stop: gRPC is told to try elsewhere, REST is
@@ -131,8 +166,8 @@ impl http_body::Body for Answer {
                 Poll::Pending
             }
             Some(Ok(frame)) => {
-                if let Some(status) = frame.trailers_ref().and_then(grpc_status) {
-                    self.grpc_status = Some(status);
+                if let Some(trailers) = frame.trailers_ref() {
+                    self.ends_with(trailers);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -162,6 +197,20 @@ impl Drop for Answer {
             debug!(status, duration_ms = milliseconds, "request");
         } else {
             info!(status, grpc_status, client_ip, duration_ms = milliseconds, "request");
+        }
+        if let Some(observer) = &self.observer {
+            observer.answered(Answered {
+                method: self.facts.method.as_str(),
+                path: &self.facts.path,
+                status: self.http_status(),
+                duration: self.facts.begun.elapsed(),
+                error: &self.error,
+                caller: self.caller.as_ref(),
+                refused: self.facts.refused.get(),
+                request_id: &self.facts.request_id,
+                client_ip,
+                user_agent: &self.facts.user_agent,
+            });
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     deadline::Deadline,
     fixed::Fixed,
     grpc, headers,
+    observer::Observer,
     problem::Problem,
     request::RequestFacts,
     routes::RouteTable,
@@ -47,6 +48,8 @@ pub struct Front {
     pub cors: Cors,
     /// How long a request may take.
     pub deadline: Deadline,
+    /// Who is told of every request.
+    pub observer: Option<Arc<dyn Observer>>,
     /// Cancelled when the process is to stop.
     pub stopping: CancellationToken,
 }
@@ -98,7 +101,8 @@ impl Front {
         if !facts.grpc {
             response = self.suit(response, &wishes).await;
         }
-        Answer::wrap(response, About { facts, caller, quiet }, self.stopping.clone())
+        let observer = self.observer.clone();
+        Answer::wrap(response, About { facts, caller, quiet, observer }, self.stopping.clone())
     }
 
     /// The answer as the client wants it: not at all if it has it already,

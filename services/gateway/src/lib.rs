@@ -7,6 +7,7 @@
 
 pub mod error;
 pub mod health;
+pub mod observer;
 pub mod serve;
 pub mod services;
 pub mod settings;
@@ -35,6 +36,7 @@ mod status_details;
 
 pub use error::{Error, Result};
 pub use health::{Health, StorageFacts};
+pub use observer::{Answered, Observer};
 pub use serve::serve;
 pub use services::Services;
 pub use settings::GatewaySettings;

@@ -7,7 +7,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 use tonic::{Code, Status};
 
-use crate::{status_code, status_details::StatusDetails};
+use crate::{observer::Wrong, status_code, status_details::StatusDetails};
 
 /// What who asked for too much is told.
 pub const TIMED_OUT: &str = "the request was given up: it took too long";
@@ -132,6 +132,7 @@ impl Problem {
         *response.status_mut() = self.status;
         let problem = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, problem);
+        response.extensions_mut().insert(Wrong(self.detail));
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, value);
         }

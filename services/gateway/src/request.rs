@@ -1,15 +1,22 @@
 //! What is known about a request before anybody looked into it.
 
-use std::{net::IpAddr, time::Instant};
+use std::{net::IpAddr, sync::OnceLock, time::Instant};
 
-use http::{HeaderMap, Request, header};
+use http::{HeaderMap, Method, Request, header};
 use tracing::{Span, field::Empty, info_span};
+use yuantus_auth::Principal;
 
 use crate::headers;
 
 /// A request's facts, for its caller, its log lines and its answer.
 #[derive(Debug)]
 pub struct RequestFacts {
+    /// The HTTP method.
+    pub method: Method,
+    /// The path, without the query.
+    pub path: String,
+    /// Whose token was refused, where it was one's.
+    pub refused: OnceLock<Principal>,
     /// The client's id or ours.
     pub request_id: String,
     /// The address the connection came from.
@@ -42,6 +49,9 @@ impl RequestFacts {
             caller = Empty,
         );
         Self {
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            refused: OnceLock::new(),
             client_ip: client.to_canonical().to_string(),
             user_agent: headers::text(headers, header::USER_AGENT).to_owned(),
             begun: Instant::now(),

@@ -9,10 +9,10 @@ use tonic_health::server::HealthReporter;
 use tonic_reflection::server::Builder as Reflection;
 use tracing::{info, warn};
 use yuantus_proto::v1::{
-    auth_service_server::AuthService, backup_service_server::BackupService,
-    customer_service_server::CustomerService, migration_service_server::MigrationService,
-    operation_service_server::OperationService, org_service_server::OrgService,
-    tenant_service_server::TenantService,
+    audit_service_server::AuditService, auth_service_server::AuthService,
+    backup_service_server::BackupService, customer_service_server::CustomerService,
+    migration_service_server::MigrationService, operation_service_server::OperationService,
+    org_service_server::OrgService, tenant_service_server::TenantService,
 };
 
 use crate::{
@@ -35,9 +35,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves gRPC and REST on `listener` until `shutdown` is cancelled. Then no
 /// connection is taken any more, streams are ended, requests under way get
 /// `settings.drain` to finish, and what is left is cut off.
-pub async fn serve<T, O, P, M, B, A, C>(
+pub async fn serve<T, O, P, M, B, A, C, U>(
     settings: GatewaySettings,
-    services: Services<T, O, P, M, B, A, C>,
+    services: Services<T, O, P, M, B, A, C, U>,
     health: Arc<dyn Health>,
     listener: TcpListener,
     shutdown: CancellationToken,
@@ -50,6 +50,7 @@ where
     B: BackupService + Clone,
     A: AuthService + Clone,
     C: CustomerService + Clone,
+    U: AuditService + Clone,
 {
     let address = listener.local_addr().map_err(|source| Error::ListenerAddress { source })?;
     let (reporter, health_service) = tonic_health::server::health_reporter();
@@ -68,6 +69,7 @@ where
         body_timeout: settings.body_timeout,
         cors: Cors::new(&settings.cors_origins),
         deadline: Deadline::new(settings.request_timeout),
+        observer: settings.observer.clone(),
         stopping: shutdown.clone(),
     });
     info!(%address, "serving gRPC and REST");

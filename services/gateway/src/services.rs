@@ -9,11 +9,12 @@ use yuantus_auth::caller;
 use yuantus_domain::Error;
 use yuantus_proto::{
     rest::{
-        AuthServiceRestBridge, BackupServiceRestBridge, CustomerServiceRestBridge,
-        MigrationServiceRestBridge, OperationServiceRestBridge, OrgServiceRestBridge,
-        TenantServiceRestBridge, Transcoder,
+        AuditServiceRestBridge, AuthServiceRestBridge, BackupServiceRestBridge,
+        CustomerServiceRestBridge, MigrationServiceRestBridge, OperationServiceRestBridge,
+        OrgServiceRestBridge, TenantServiceRestBridge, Transcoder,
     },
     v1::{
+        audit_service_server::{AuditService, AuditServiceServer},
         auth_service_server::{AuthService, AuthServiceServer},
         backup_service_server::{BackupService, BackupServiceServer},
         customer_service_server::{CustomerService, CustomerServiceServer},
@@ -31,7 +32,7 @@ pub const MAX_REQUEST_BYTES: usize = 1024 * 1024;
 
 /// One implementation of each service of the contract.
 #[derive(Clone, Debug)]
-pub struct Services<T, O, P, M, B, A, C> {
+pub struct Services<T, O, P, M, B, A, C, U> {
     /// Tenants.
     pub tenants: T,
     /// Orgs.
@@ -46,6 +47,8 @@ pub struct Services<T, O, P, M, B, A, C> {
     pub auth: A,
     /// Customers of orgs.
     pub customers: C,
+    /// The audit trail.
+    pub audit: U,
 }
 
 /// A request as the transcoder takes it.
@@ -66,7 +69,7 @@ pub type RestAnswer = Pin<Box<dyn Future<Output = Option<TranscodeResponse>> + S
 /// The services by REST.
 pub type RestServices = Box<dyn Fn(RestCall) -> RestAnswer + Send + Sync>;
 
-impl<T, O, P, M, B, A, C> Services<T, O, P, M, B, A, C>
+impl<T, O, P, M, B, A, C, U> Services<T, O, P, M, B, A, C, U>
 where
     T: TenantService + Clone,
     O: OrgService + Clone,
@@ -75,6 +78,7 @@ where
     B: BackupService + Clone,
     A: AuthService + Clone,
     C: CustomerService + Clone,
+    U: AuditService + Clone,
 {
     /// The services by gRPC.
     pub(crate) fn grpc(&self) -> Routes {
@@ -94,6 +98,7 @@ where
             .add_service(
                 CustomerServiceServer::new(self.customers.clone()).max_decoding_message_size(max),
             )
+            .add_service(AuditServiceServer::new(self.audit.clone()).max_decoding_message_size(max))
     }
 
     /// The same services by REST. A guard in front of each asks once more
@@ -103,6 +108,7 @@ where
             move |_: &MetadataMap| authorised_for(service).map_err(to_status)
         };
         let transcoder = Arc::new(Transcoder::new(
+            AuditServiceRestBridge::with_guard(self.audit, guard("AuditService")),
             AuthServiceRestBridge::with_guard(self.auth, guard("AuthService")),
             OperationServiceRestBridge::with_guard(self.operations, guard("OperationService")),
             BackupServiceRestBridge::with_guard(self.backups, guard("BackupService")),

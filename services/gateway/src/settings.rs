@@ -1,9 +1,11 @@
 //! What the front door needs to know.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use yuantus_auth::Tokens;
 use yuantus_config::AuthMode;
+
+use crate::Observer;
 
 /// Turns a domain error into a status: the one mapping of the control plane.
 pub type ToStatus = fn(yuantus_domain::Error) -> tonic::Status;
@@ -17,7 +19,7 @@ pub struct GatewaySettings {
     pub tokens: Tokens,
     /// How refusals of the gateway itself become statuses.
     pub to_status: ToStatus,
-    /// Shown by `/api/v1/health`.
+    /// Whether requests are in the audit trail; shown by `/api/v1/health`.
     pub audit_enabled: bool,
     /// How long requests under way get to finish at a stop.
     pub drain: Duration,
@@ -30,6 +32,8 @@ pub struct GatewaySettings {
     pub request_timeout: Duration,
     /// Origins whose pages may read answers; `*` is every one.
     pub cors_origins: Vec<String>,
+    /// Who is told of every request.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl GatewaySettings {
@@ -46,6 +50,7 @@ impl GatewaySettings {
             body_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(60),
             cors_origins: Vec::new(),
+            observer: None,
         }
     }
 }

@@ -6,7 +6,8 @@ use sea_orm::DatabaseConnection;
 use secrecy::SecretString;
 use tokio::sync::{Notify, OnceCell};
 use uuid::Uuid;
-use yuantus_auth::{Sealer, purpose};
+use yuantus_audit::Retention;
+use yuantus_auth::{Sealer, Signer, purpose};
 use yuantus_domain::{DatabaseName, OrgKey, Plan};
 use yuantus_identity::{entity::database, for_org, for_tenant};
 use yuantus_operations::{Run, StepError};
@@ -32,12 +33,27 @@ pub struct Deps {
     pub bundle: Arc<Bundle>,
     /// Signs the databases that are made here.
     pub plane: Uuid,
+    /// How the audit trail is kept.
+    pub audit: Audit,
     /// Numbers.
     pub limits: Limits,
     /// Wakes the loop that keeps spare databases.
     pub spare_taken: Notify,
     /// Whether the server has its group roles.
     pub bootstrapped: OnceCell<()>,
+}
+
+/// How the audit trail is kept.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    /// Signs checkpoints.
+    pub signer: Signer,
+    /// How long entries are kept.
+    pub retention: Retention,
+    /// How often they are pruned; never if none.
+    pub prune_interval: Option<Duration>,
+    /// How often checkpoints are signed.
+    pub checkpoint_interval: Duration,
 }
 
 /// Numbers.

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use yuantus_operations::{Notifier, Settings, run_worker};
 
-pub use deps::{Deps, Limits};
+pub use deps::{Audit, Deps, Limits};
 
 /// Runs operations and loops until `shutdown`; with `once`, until there is
 /// nothing left to do.

@@ -9,8 +9,8 @@ use tonic::{
     transport::{Channel, ClientTlsConfig, Endpoint},
 };
 use yuantus_proto::v1::{
-    auth_service_client::AuthServiceClient, backup_service_client::BackupServiceClient,
-    migration_service_client::MigrationServiceClient,
+    audit_service_client::AuditServiceClient, auth_service_client::AuthServiceClient,
+    backup_service_client::BackupServiceClient, migration_service_client::MigrationServiceClient,
     operation_service_client::OperationServiceClient, org_service_client::OrgServiceClient,
     tenant_service_client::TenantServiceClient,
 };
@@ -61,6 +61,7 @@ macro_rules! services {
 }
 
 services! {
+    audit: AuditServiceClient,
     auth: AuthServiceClient,
     backups: BackupServiceClient,
     migrations: MigrationServiceClient,

@@ -194,10 +194,13 @@ pub async fn lock_prune(db: &impl ConnectionTrait, tenant: &str) -> Result<()> {
     db.query_one_raw(statement).await.during("lock audit chain").map(drop)
 }
 
-/// When a tenant's trail was last pruned.
-pub async fn last_prune(db: &impl ConnectionTrait, tenant: &str) -> Result<Option<DateTimeUtc>> {
+/// When a tenant's trail, or any, was last pruned.
+pub async fn last_prune(
+    db: &impl ConnectionTrait,
+    tenant: Option<&str>,
+) -> Result<Option<DateTimeUtc>> {
     let sql = "SELECT max(created_at) AS at FROM audit_checkpoints
-        WHERE tenant_id = $1 AND kind = 'prune'";
+        WHERE tenant_id = coalesce($1, tenant_id) AND kind = 'prune'";
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [tenant.into()]);
     let row = db.query_one_raw(statement).await.during("read last prune")?;
     row.map_or(Ok(None), |row| row.try_get("", "at")).during("read last prune")

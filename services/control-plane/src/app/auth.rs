@@ -51,7 +51,7 @@ impl App {
         };
         let Some(user) = found.filter(|_| good) else {
             let details = json!({ "username": username });
-            audit::record(&self.db, "login.fail", tenant, "", "auth".into(), details).await?;
+            self.record_refusal("login.fail", tenant, "auth", details, username);
             return Err(WRONG);
         };
         let principal = self.principal(&user, org).await?;

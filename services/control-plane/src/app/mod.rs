@@ -1,6 +1,6 @@
 //! The use cases, and what they work with.
 
-mod audit;
+pub mod audit;
 pub mod auth;
 pub mod backup;
 pub mod connection;
@@ -50,6 +50,8 @@ pub struct Parts {
     pub data: Connections,
     /// Where backups are.
     pub store: ObjectStore,
+    /// What the audit trail needs.
+    pub audit: audit::Audit,
     /// Limits and names.
     pub settings: Settings,
 }

@@ -1,5 +1,6 @@
 //! gRPC handlers, one file a noun. REST calls the same ones.
 
+pub mod audit;
 pub mod auth;
 pub mod backup;
 mod convert;
@@ -10,6 +11,7 @@ pub mod org;
 pub mod status;
 pub mod tenant;
 
+pub use audit::Audits;
 pub use auth::Auth;
 pub use backup::Backups;
 pub use customer::Customers;

@@ -13,10 +13,10 @@ use tonic::{Request, Response, Status};
 use yuantus_auth::{Caller, caller};
 use yuantus_domain::Error;
 use yuantus_proto::v1::{
-    auth_service_server::AuthService, backup_service_server::BackupService,
-    customer_service_server::CustomerService, migration_service_server::MigrationService,
-    operation_service_server::OperationService, org_service_server::OrgService,
-    tenant_service_server::TenantService, *,
+    audit_service_server::AuditService, auth_service_server::AuthService,
+    backup_service_server::BackupService, customer_service_server::CustomerService,
+    migration_service_server::MigrationService, operation_service_server::OperationService,
+    org_service_server::OrgService, tenant_service_server::TenantService, *,
 };
 
 use crate::status::{careless, status};
@@ -276,5 +276,49 @@ impl AuthService for Fake {
         let principal = caller::principal().map_err(status)?;
         let (tenant_id, username) = (principal.tenant, principal.username);
         Ok(Response::new(Me { tenant_id, username, ..Me::default() }))
+    }
+}
+
+type AuditLogs = Pin<Box<dyn Stream<Item = Result<AuditLog, Status>> + Send>>;
+type AuditVerifications = Pin<Box<dyn Stream<Item = Result<AuditVerification, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl AuditService for Fake {
+    type ExportAuditLogsStream = AuditLogs;
+    type VerifyAuditStream = AuditVerifications;
+
+    async fn list_audit_logs(
+        &self,
+        _: Request<ListAuditLogsRequest>,
+    ) -> Answer<ListAuditLogsResponse> {
+        self.answer("AuditService/ListAuditLogs")
+    }
+
+    async fn list_audit_items(
+        &self,
+        _: Request<ListAuditItemsRequest>,
+    ) -> Answer<ListAuditItemsResponse> {
+        self.answer("AuditService/ListAuditItems")
+    }
+
+    async fn export_audit_logs(&self, _: Request<ExportAuditLogsRequest>) -> Answer<AuditLogs> {
+        self.note("AuditService/ExportAuditLogs");
+        Ok(Response::new(stream::empty().boxed()))
+    }
+
+    async fn verify_audit(&self, _: Request<VerifyAuditRequest>) -> Answer<AuditVerifications> {
+        self.note("AuditService/VerifyAudit");
+        Ok(Response::new(stream::empty().boxed()))
+    }
+
+    async fn get_audit_retention(
+        &self,
+        _: Request<GetAuditRetentionRequest>,
+    ) -> Answer<AuditRetention> {
+        self.answer("AuditService/GetAuditRetention")
+    }
+
+    async fn prune_audit(&self, _: Request<PruneAuditRequest>) -> Answer<PruneAuditResponse> {
+        self.answer("AuditService/PruneAudit")
     }
 }

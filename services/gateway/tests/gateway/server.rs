@@ -89,6 +89,7 @@ impl TestServer {
             backups: fake.clone(),
             auth: fake.clone(),
             customers: fake.clone(),
+            audit: fake.clone(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,6 +1,7 @@
 //! What a worker does besides operations. One worker at a time leads them,
 //! by an advisory lock on the identity database.
 
+mod audit;
 mod leader;
 mod orphans;
 mod spares;
@@ -39,6 +40,8 @@ async fn run_loops(deps: &Deps) {
                 tokio::select! {
                     () = keep_spares(deps) => {}
                     () = clean_up(deps) => {}
+                    () = seal_audit(deps) => {}
+                    () = prune_audit(deps) => {}
                     () = leader.deposed() => tracing::info!("no longer keeping spare databases"),
                 }
             }
@@ -64,6 +67,21 @@ async fn clean_up(deps: &Deps) {
         report("tombstones", tombstones::drop_expired(deps).await);
         report("orphans", orphans::drop_orphans(deps).await);
         tokio::time::sleep(LEFTOVERS).await;
+    }
+}
+
+async fn seal_audit(deps: &Deps) {
+    loop {
+        report("audit checkpoints", audit::seal_all(deps).await);
+        tokio::time::sleep(deps.audit.checkpoint_interval).await;
+    }
+}
+
+async fn prune_audit(deps: &Deps) {
+    let Some(interval) = deps.audit.prune_interval else { return std::future::pending().await };
+    loop {
+        report("audit retention", audit::prune_all(deps).await);
+        tokio::time::sleep(interval).await;
     }
 }
 

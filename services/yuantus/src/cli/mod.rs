@@ -1,6 +1,7 @@
 //! The command line: one file per noun.
 
 mod arguments;
+mod audit;
 mod backup;
 mod bundle;
 mod completions;
@@ -94,6 +95,9 @@ enum Command {
     /// Operations: work that outlasts a request
     #[command(subcommand, visible_alias = "operation")]
     Op(op::Command),
+    /// The audit trail
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Write completions for a shell
     Completions(completions::Options),
     /// Write manual pages
@@ -117,6 +121,7 @@ impl Cli {
             Command::Bundle(command) => command.run(output),
             Command::Backup(command) => command.run(&Session::open(&self.global)?).await,
             Command::Op(command) => command.run(&Session::open(&self.global)?).await,
+            Command::Audit(command) => command.run(&Session::open(&self.global)?).await,
             Command::Completions(options) => options.run(Self::command()),
             Command::Man(options) => options.run(Self::command()),
         }
@@ -144,6 +149,9 @@ mod tests {
             "backup restore tenant-1/org-1 latest --to tenant-2/org-1 --replace --wait",
             "migrate apply --all --wait --timeout 60 -o json",
             "op list tenant-1/org-1 --state running --limit 5",
+            "audit list acme --action login --since 2026-01-01 --limit 20",
+            "audit verify --tenant acme",
+            "audit prune",
             "--server http://h:1 tenant list -o name",
         ] {
             let words = std::iter::once("yuantus").chain(line.split(' '));

@@ -2,21 +2,25 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
+use yuantus_audit::Trail;
 use yuantus_auth::{Passwords, Tokens, policy::Policy};
 use yuantus_config::{Config, Environment};
 use yuantus_control_plane::{
-    app::{App, Parts, Settings},
-    rpc::{Auth, Backups, Customers, Migrations, Operations, Orgs, Tenants, status::status},
+    app::{App, Parts, Settings, audit::Audit},
+    rpc::{
+        Audits, Auth, Backups, Customers, Migrations, Operations, Orgs, Tenants, status::status,
+    },
 };
 use yuantus_gateway::{GatewaySettings, Services};
 use yuantus_operations::{Notifier, Watcher};
 use yuantus_tenant_data::{Connections, Limits, TenantServer};
 
 use super::{
-    common::{Common, refused},
+    common::{Common, refused, retention},
     health::AppHealth,
+    recorder::Recorder,
 };
 use crate::failure::Failure;
 
@@ -48,6 +52,8 @@ impl Api {
         let tokens = Tokens::new(&config.auth.jwt_secret, ttl).map_err(local)?;
         let data = data(config)?;
         background.spawn(data.clone().run_idle(stop.clone()));
+        let (trail, writer) = Trail::new(db.clone());
+        background.spawn(writer.run(stop.clone()));
         let app = App::new(Parts {
             db,
             tokens: tokens.clone(),
@@ -59,6 +65,13 @@ impl Api {
             server: common.server.clone(),
             data,
             store: common.store.clone(),
+            audit: Audit {
+                trail: trail.clone(),
+                signer: common.signer.clone(),
+                retention: retention(config),
+                prune_interval: config.audit.prune_interval(),
+                verifying: Arc::new(Semaphore::new(1)),
+            },
             settings: limits_and_names(config, common)?,
         });
         let mut settings = GatewaySettings::new(tokens, status);
@@ -66,6 +79,9 @@ impl Api {
         settings.drain = config.server.drain();
         settings.request_timeout = config.server.request_timeout();
         settings.cors_origins.clone_from(&config.server.cors_origins);
+        let requests = config.audit.enabled;
+        settings.audit_enabled = requests;
+        settings.observer = Some(Arc::new(Recorder { trail, requests }));
         Ok(Self { app, settings, background, stop_background: stop })
     }
 
@@ -93,6 +109,7 @@ impl Api {
             backups: Backups(app.clone()),
             customers: Customers(app.clone()),
             auth: Auth(app.clone()),
+            audit: Audits(app.clone()),
         };
         let health = Arc::new(AppHealth(app));
         let served =

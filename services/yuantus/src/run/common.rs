@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use yuantus_auth::Sealer;
+use yuantus_audit::{PURPOSE, Retention};
+use yuantus_auth::{Sealer, Signer};
 use yuantus_config::Config;
 use yuantus_postgres::Server;
 use yuantus_storage::{ObjectStore, S3Settings};
@@ -17,6 +18,8 @@ pub(crate) struct Common {
     pub(crate) server: Server,
     pub(crate) store: ObjectStore,
     pub(crate) sealer: Arc<Sealer>,
+    /// Signs checkpoints of the audit trail.
+    pub(crate) signer: Signer,
     pub(crate) bundle: Arc<Bundle>,
 }
 
@@ -38,9 +41,16 @@ impl Common {
                 Sealer::new(&config.secrets.key, &config.secrets.key_id)
                     .map_err(|error| Failure::local("use secrets.key", error))?,
             ),
+            signer: Signer::new(&config.secrets.key, &config.secrets.key_id, PURPOSE)
+                .map_err(|error| Failure::local("use secrets.key", error))?,
             bundle: Arc::new(bundle),
         })
     }
+}
+
+/// How long the audit trail is kept.
+pub(crate) fn retention(config: &Config) -> Retention {
+    Retention { days: config.audit.retention_days, max_rows: config.audit.retention_max_rows }
 }
 
 /// Wraps an error of the configuration.

@@ -5,6 +5,7 @@ mod common;
 pub(crate) mod dev;
 mod health;
 mod operations;
+mod recorder;
 pub(crate) mod start;
 pub(crate) mod worker;
 

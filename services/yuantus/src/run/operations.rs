@@ -14,7 +14,7 @@ use yuantus_operations::{Notifier, Settings, backoff::Backoff};
 use yuantus_postgres::Tools;
 use yuantus_worker::{Deps, Limits};
 
-use super::common::{Common, refused};
+use super::common::{Common, refused, retention};
 use crate::failure::{Failure, chain};
 
 /// Between two looks for an identity database that is away.
@@ -55,6 +55,12 @@ pub(crate) async fn run_operations(
         sealer: common.sealer,
         bundle: common.bundle,
         plane,
+        audit: yuantus_worker::Audit {
+            signer: common.signer,
+            retention: retention(config),
+            prune_interval: config.audit.prune_interval(),
+            checkpoint_interval: config.audit.checkpoint_interval(),
+        },
         limits: Limits {
             spares: config.tenants.spare_target as usize,
             tombstone_retention: Duration::from_secs(config.tenants.tombstone_retention_seconds),
