@@ -101,6 +101,8 @@ async fn refusals_are_written_down_together_and_lists_keep_to_the_tenant() {
         ("action=denied&tenant_id=platform", 12),
         ("action=login.fail&tenant_id=acme", 6),
         ("action=fail&tenant_id=platform", 6),
+        ("action=create&resource_type=tenant&tenant_id=acme", 1),
+        ("action=create&resource_type=org&tenant_id=acme", 0),
     ] {
         let found = items(&http, &api, query, Some(&platform)).await;
         assert_eq!(total(&found), expected, "{query}: {found}");

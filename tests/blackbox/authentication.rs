@@ -71,6 +71,7 @@ pub fn of_beta(method: &prost_reflect::MethodDescriptor, operation: &str, backup
             "id" => "new".into(),
             "operation_id" => operation.into(),
             "backup_id" => backup.into(),
+            "customer_id" => "7".into(),
             "username" => "ann".into(),
             "password" => "wrong".into(),
             "timeout_seconds" => 1.into(),

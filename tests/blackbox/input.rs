@@ -153,9 +153,10 @@ fn bad_values(method: &MethodDescriptor, field: &str) -> Vec<(Value, Rule)> {
         }
         "user_id" => named("user_id", vec![((-1).into(), "must not be negative")]),
         "status_code" => named("status_code", vec![((-1).into(), "must not be negative")]),
-        "action" | "target" | "method" | "path" if of_audit => {
+        "action" | "resource_type" | "target" | "method" | "path" if of_audit => {
             let rule = "must have at most 1024 bytes and no control characters";
-            let name = ["action", "target", "method", "path"].into_iter().find(|n| *n == field);
+            let names = ["action", "resource_type", "target", "method", "path"];
+            let name = names.into_iter().find(|n| *n == field);
             named(name.expect("one of them"), texts(&["a\u{0}b", &"x".repeat(1025)], rule))
         }
         "since" | "until" => {

@@ -27,6 +27,7 @@ use yuantus_identity::{
         audit_log::{self, Entry, Late},
     },
 };
+use yuantus_operations::step::chain;
 
 use crate::coalesce::Window;
 
@@ -38,6 +39,8 @@ const BACKLOG: usize = 20_000;
 const BATCH: usize = 500;
 /// How often what waits is written, and how long refusals are put together.
 const WINDOW: Duration = Duration::from_secs(1);
+/// How long the database gets to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the end of the process waits for the last entries.
 const LAST: Duration = Duration::from_secs(5);
 
@@ -177,8 +180,8 @@ impl Writer {
         if self.waiting.is_empty() {
             return;
         }
-        if let Err(error) = self.file().await {
-            self.keep(&error, 0);
+        if let Err(Failure::Passing(why) | Failure::Lasting(why)) = self.file().await {
+            self.keep(&why, 0);
             return;
         }
         let mut of_tenants: BTreeMap<String, Vec<(Entry, Instant)>> = BTreeMap::new();
@@ -193,29 +196,31 @@ impl Writer {
         while let Some(batch) = batches.next() {
             let late =
                 |(entry, at): &(Entry, Instant)| Late { entry: entry.clone(), ago: at.elapsed() };
-            match audit_log::append_late(&self.db, batch.iter().map(late).collect()).await {
+            let written = audit_log::append_late(&self.db, batch.iter().map(late).collect());
+            match in_time(written).await {
                 Ok(()) => self.away = false,
-                Err(error) if error.is_transient() => {
+                Err(Failure::Lasting(why)) => self.keep(&why, batch.len()),
+                Err(Failure::Passing(why)) => {
                     self.waiting = batch;
                     self.waiting.extend(batches.flatten());
-                    self.keep(&error, 0);
+                    self.keep(&why, 0);
                     return;
                 }
-                Err(error) => self.keep(&error, batch.len()),
             }
         }
     }
 
     /// Files what was said of a tenant that is not on record under the
     /// platform: nobody makes chains by naming tenants.
-    async fn file(&mut self) -> yuantus_identity::Result<()> {
+    async fn file(&mut self) -> Result<(), Failure> {
         let named = self.waiting.iter().map(|(entry, _)| &entry.tenant);
         let unsure: BTreeSet<String> =
             named.filter(|tenant| !self.known.contains(*tenant)).cloned().collect();
         if unsure.is_empty() {
             return Ok(());
         }
-        self.known.extend(audit_chain::known(&self.db, unsure.into_iter().collect()).await?);
+        let known = audit_chain::known(&self.db, unsure.into_iter().collect());
+        self.known.extend(in_time(known).await?);
         let mut window = Window::default();
         let mut sure = Vec::new();
         for (mut entry, at) in std::mem::take(&mut self.waiting) {
@@ -239,14 +244,34 @@ impl Writer {
     }
 
     /// Keeps what could not be written, as far as there is room.
-    fn keep(&mut self, error: &yuantus_identity::Error, lost: usize) {
+    fn keep(&mut self, why: &str, lost: usize) {
         let over = self.waiting.len().saturating_sub(BACKLOG);
         self.waiting.drain(..over);
         self.dropped.fetch_add((over + lost) as u64, Ordering::Relaxed);
         if !self.away || lost > 0 {
-            let error = error as &dyn std::error::Error;
-            tracing::warn!(error, rows = self.waiting.len(), "audit rows wait to be written");
+            tracing::warn!(why, rows = self.waiting.len(), lost, "audit rows wait to be written");
         }
         self.away = true;
+    }
+}
+
+/// Why rows were not written.
+enum Failure {
+    /// The same rows may be written later.
+    Passing(String),
+    /// They never will be.
+    Lasting(String),
+}
+
+/// Gives the database some time: a process that is to stop must not wait for
+/// one that is away.
+async fn in_time<T>(
+    query: impl Future<Output = yuantus_identity::Result<T>>,
+) -> Result<T, Failure> {
+    match timeout(PATIENCE, query).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) if error.is_transient() => Err(Failure::Passing(chain(&error))),
+        Ok(Err(error)) => Err(Failure::Lasting(chain(&error))),
+        Err(_) => Err(Failure::Passing("the identity database does not answer".to_owned())),
     }
 }

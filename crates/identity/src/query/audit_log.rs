@@ -82,6 +82,8 @@ pub struct Filter {
     /// Only this action's, or those of which it is the noun or the verb:
     /// `create` finds `org.create`, `login` finds `login.fail`.
     pub action: Option<String>,
+    /// Only actions on this kind of thing: `org` finds `org.create`.
+    pub resource_type: Option<String>,
     /// Only those to targets that begin so.
     pub target: Option<String>,
     /// Only this user's.
@@ -275,6 +277,10 @@ fn filtered(filter: &Filter) -> Select<Entity> {
         filter.since.map(|since| Column::CreatedAt.gte(since)),
         filter.until.map(|until| Column::CreatedAt.lt(until)),
         filter.target.as_ref().map(|target| Column::Target.starts_with(literal(target))),
+        filter
+            .resource_type
+            .as_ref()
+            .map(|noun| Column::Action.starts_with(format!("{}.", literal(noun)))),
     ];
     let mut query = Entity::find();
     for condition in conditions.into_iter().flatten() {

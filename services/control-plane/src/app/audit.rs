@@ -53,9 +53,9 @@ pub struct KeptFor {
     pub last_prune: Option<DateTimeUtc>,
 }
 
-/// Writes that the caller (without a request: whoever is at the console) did `action` to `target`, in the transaction of the
-/// change. The last statement before its commit: until then the tenant's
-/// other writers wait.
+/// Writes that the caller (without a request: whoever is at the console) did
+/// `action` to `target`, in the transaction of the change. The last statement
+/// before its commit: until then the tenant's other writers wait.
 pub(super) async fn record(
     txn: &impl ConnectionTrait,
     action: &'static str,

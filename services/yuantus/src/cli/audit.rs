@@ -57,6 +57,9 @@ pub(crate) struct Filter {
     /// Only this action's, such as org.create, or those of a noun or a verb
     #[arg(long, default_value = "", hide_default_value = true)]
     action: String,
+    /// Only actions on this kind of thing, such as org or backup
+    #[arg(long, value_name = "NOUN", default_value = "", hide_default_value = true)]
+    resource_type: String,
     /// Only those whose target begins so, such as tenants/acme/orgs/hq
     #[arg(long, default_value = "", hide_default_value = true)]
     target: String,
@@ -87,6 +90,7 @@ impl Filter {
             tenant_id: scope.tenant,
             org_id: scope.org,
             action: self.action,
+            resource_type: self.resource_type,
             target: self.target,
             user_id: self.user_id,
             method: self.method,
@@ -103,6 +107,7 @@ impl Filter {
             tenant_id: same.tenant_id,
             org_id: same.org_id,
             action: same.action,
+            resource_type: same.resource_type,
             target: same.target,
             user_id: same.user_id,
             method: same.method,
