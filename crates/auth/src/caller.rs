@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use yuantus_domain::{Error, OrgId, OrgKey, Result, TenantId};
 
-use crate::Principal;
+use crate::{
+    Principal,
+    tenancy::{OrgFacts, TenantFacts},
+};
 
 tokio::task_local! {
     /// The caller of the request this task serves.
@@ -25,6 +28,12 @@ pub struct Caller {
     pub tenant: Option<TenantId>,
     /// The org within that tenant, from the same sources.
     pub org: Option<OrgId>,
+    /// What is known of that tenant.
+    pub tenant_facts: Option<Arc<TenantFacts>>,
+    /// What is known of that org and its database, where the RPC needs them.
+    pub org_facts: Option<Arc<OrgFacts>>,
+    /// What the caller is in that org, in the tenant's own words.
+    pub org_roles: Arc<Vec<String>>,
     /// Whether a platform administrator acts within a tenant.
     pub impersonating: bool,
     /// The RPC that the caller was authorised for, as gRPC's path.
@@ -55,6 +64,12 @@ pub fn principal() -> Result<Principal> {
 pub fn tenant() -> Result<TenantId> {
     let tenant = current().and_then(|caller| caller.tenant.clone());
     tenant.ok_or(Error::MissingContext { field: "tenant_id" })
+}
+
+/// What is known of the tenant the running request is for.
+pub fn tenant_facts() -> Result<Arc<TenantFacts>> {
+    let facts = current().and_then(|caller| caller.tenant_facts.clone());
+    facts.ok_or(Error::MissingContext { field: "tenant_id" })
 }
 
 /// The org the running request is for.

@@ -13,6 +13,7 @@ pub mod random;
 pub mod role;
 pub mod sealed;
 pub mod signer;
+pub mod tenancy;
 pub mod tokens;
 
 pub use caller::Caller;

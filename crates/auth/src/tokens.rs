@@ -29,6 +29,22 @@ struct Claims {
     principal: Principal,
 }
 
+/// What a token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Whose it is.
+    pub principal: Principal,
+    /// From which second of the epoch on it is no longer taken.
+    pub expires_at: u64,
+}
+
+impl Verified {
+    /// Whether it is still taken.
+    pub fn is_good(&self) -> bool {
+        get_current_timestamp() < self.expires_at
+    }
+}
+
 /// Issues and verifies tokens.
 #[derive(Clone)]
 pub struct Tokens {
@@ -83,8 +99,17 @@ impl Tokens {
 
     /// Whose token this is.
     pub fn verify(&self, token: &str) -> Result<Principal> {
+        self.verify_whole(token).map(|verified| verified.principal)
+    }
+
+    /// Whose token this is, and until when.
+    pub fn verify_whole(&self, token: &str) -> Result<Verified> {
         let decoded = decode::<Claims>(token, &self.verifying, &self.validation);
-        decoded.map(|data| data.claims.principal).map_err(|source| match source.kind() {
+        let verified = |claims: Claims| Verified {
+            principal: claims.principal,
+            expires_at: claims.exp.saturating_add(LEEWAY_SECONDS),
+        };
+        decoded.map(|data| verified(data.claims)).map_err(|source| match source.kind() {
             ErrorKind::ExpiredSignature => Error::ExpiredToken,
             _ => Error::InvalidToken { source },
         })

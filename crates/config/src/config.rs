@@ -9,7 +9,7 @@ use yuantus_domain::{DatabaseUrlTemplate, database_url::parse_url};
 
 use crate::{
     Audit, Auth, Data, Environment, Error, Identity, Log, Problem, Purpose, Result, Secrets,
-    Server, Storage, Tenants, Worker, check, load,
+    Server, Storage, Tenancy, Tenants, Worker, check, load,
 };
 
 /// The database that `database_url` stands for as the identity database.
@@ -32,6 +32,8 @@ pub struct Config {
     pub server: Server,
     /// `[identity]`.
     pub identity: Identity,
+    /// `[tenancy]`.
+    pub tenancy: Tenancy,
     /// `[tenants]`.
     pub tenants: Tenants,
     /// `[data]`.

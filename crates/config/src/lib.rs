@@ -20,6 +20,7 @@ pub mod purpose;
 pub mod secrets;
 pub mod server;
 pub mod storage;
+pub mod tenancy;
 pub mod tenants;
 mod variables;
 pub mod worker;
@@ -36,6 +37,7 @@ pub use purpose::Purpose;
 pub use secrets::Secrets;
 pub use server::Server;
 pub use storage::Storage;
+pub use tenancy::Tenancy;
 pub use tenants::Tenants;
 pub use worker::Worker;
 

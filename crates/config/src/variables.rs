@@ -26,7 +26,10 @@ const NAMES: &[(&str, &str)] = &[
     ("YUANTUS_LOG_FORMAT", "log.format"),
     ("YUANTUS_LOG_LEVEL", "log.level"),
     ("YUANTUS_NODE_ID", "worker.node_id"),
+    ("YUANTUS_PLATFORM_HOSTS", "tenancy.platform_hosts"),
     ("YUANTUS_PORT", "server.port"),
+    ("YUANTUS_RESERVED_SUBDOMAINS", "tenancy.reserved_subdomains"),
+    ("YUANTUS_ROOT_DOMAIN", "tenancy.root_domain"),
     ("YUANTUS_S3_ACCESS_KEY_ID", "storage.access_key_id"),
     ("YUANTUS_S3_BUCKET_NAME", "storage.bucket"),
     ("YUANTUS_S3_ENDPOINT_URL", "storage.endpoint_url"),
@@ -35,6 +38,13 @@ const NAMES: &[(&str, &str)] = &[
     ("YUANTUS_S3_SECRET_ACCESS_KEY", "storage.secret_access_key"),
     ("YUANTUS_SECRET_KEY", "secrets.key"),
     ("YUANTUS_STORAGE_TYPE", "storage.type"),
+];
+
+/// Names without our prefix that are taken too. Ours win over them.
+const BARE: &[(&str, &str)] = &[
+    ("PLATFORM_HOSTS", "tenancy.platform_hosts"),
+    ("RESERVED_SUBDOMAINS", "tenancy.reserved_subdomains"),
+    ("ROOT_DOMAIN", "tenancy.root_domain"),
 ];
 
 /// Read by the command line, not by the configuration.
@@ -56,13 +66,19 @@ pub(crate) struct Variables {
 }
 
 impl Variables {
-    /// Sorts variables into keys of `defaults`; others than `YUANTUS_*` are
-    /// nobody's business here.
+    /// Sorts variables into keys of `defaults`; others than `YUANTUS_*` and
+    /// the bare ones are nobody's business here.
     pub(crate) fn collect(
         defaults: &Dict,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Self {
         let mut found = Self::default();
+        let variables: Vec<_> = variables.into_iter().collect();
+        for (bare, key) in BARE {
+            if let Some((_, text)) = variables.iter().rfind(|(name, _)| name == bare) {
+                found.set(defaults, key, text);
+            }
+        }
         for (name, text) in variables {
             let Some(rest) = name.strip_prefix("YUANTUS_") else {
                 continue;

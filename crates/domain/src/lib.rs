@@ -4,6 +4,7 @@
 //! way in, so nothing further along has to check an id again.
 
 pub mod backup_prefix;
+pub mod change;
 pub mod database_name;
 pub mod database_url;
 pub mod error;
@@ -17,6 +18,7 @@ pub mod page;
 pub mod plan;
 pub mod state;
 
+pub use change::Change;
 pub use database_name::DatabaseName;
 pub use database_url::DatabaseUrlTemplate;
 pub use error::{Error, Result};

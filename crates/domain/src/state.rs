@@ -37,6 +37,8 @@ states! {
         Provisioning = "PROVISIONING",
         /// In use.
         Active = "ACTIVE",
+        /// Not served, until a platform administrator says so.
+        Suspended = "SUSPENDED",
         /// Setting it up failed.
         Failed = "FAILED",
     }

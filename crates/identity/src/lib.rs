@@ -5,6 +5,7 @@
 //! [`for_org`], so that none can forget its filter; a change and its audit row
 //! are written in one transaction.
 
+pub mod changes;
 pub mod connect;
 pub mod entity;
 pub mod error;

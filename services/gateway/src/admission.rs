@@ -1,16 +1,28 @@
-//! The one authentication layer: who calls, and may they call this RPC.
+//! The one authentication layer: who calls, for whom, and may they.
+//!
+//! Invariant: a caller that is handed to anybody may call the RPC, is still
+//! who the token says, and is within a tenant and org that are known and, as
+//! far as the RPC needs them, can be served.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use http::HeaderMap;
-use yuantus_auth::{Caller, Permission, Principal, Tokens};
+use yuantus_auth::{
+    Caller, Permission, Principal, Tokens,
+    caller::CALLER,
+    permission::{Access, Scope},
+    tenancy::{OrgFacts, TenantFacts},
+};
 use yuantus_config::AuthMode;
-use yuantus_domain::{Error, IdempotencyKey, Result};
+use yuantus_domain::{Error, IdempotencyKey, OrgKey, Result, TenantId};
 
 use crate::{
     access::AccessTable,
     context::{self, Context},
+    credentials::Credentials,
     headers,
+    hosts::Hosts,
+    memory::Memory,
     request::RequestFacts,
 };
 
@@ -18,13 +30,34 @@ use crate::{
 pub struct Admission {
     access: AccessTable,
     mode: AuthMode,
-    tokens: Tokens,
+    credentials: Credentials,
+    hosts: Hosts,
+    memory: Memory,
+}
+
+/// What somebody asks, as far as it says who they are and whom it is for.
+pub struct Asked<'a> {
+    /// The RPC, as gRPC's path.
+    pub rpc: &'a str,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// The host, without its port.
+    pub host: &'a str,
+}
+
+/// What a caller acts within.
+struct Within {
+    context: Context,
+    tenant: Option<Arc<TenantFacts>>,
+    org: Option<Arc<OrgFacts>>,
+    org_roles: Arc<Vec<String>>,
 }
 
 impl Admission {
-    /// Admits by these tokens.
-    pub fn new(mode: AuthMode, tokens: Tokens) -> Self {
-        Self { access: AccessTable::new(), mode, tokens }
+    /// Admits by these tokens, at these hosts.
+    pub fn new(mode: AuthMode, tokens: Tokens, hosts: Hosts, memory: Memory) -> Self {
+        let credentials = Credentials::new(tokens);
+        Self { access: AccessTable::new(), mode, credentials, hosts, memory }
     }
 
     /// Whether anybody may call `rpc`.
@@ -32,52 +65,163 @@ impl Admission {
         self.access.of(rpc).is_some()
     }
 
-    /// The caller of `rpc`, or why it is refused.
-    pub fn admit(
-        &self,
-        rpc: &str,
-        headers: &HeaderMap,
-        facts: &RequestFacts,
-    ) -> Result<Arc<Caller>> {
-        let Some(access) = self.access.of(rpc) else {
+    /// Whether what is the platform's own may be asked for at this host.
+    pub fn serves_platform_at(&self, host: &str) -> bool {
+        self.hosts.is_platforms(host)
+    }
+
+    /// The caller of an RPC, or why it is refused.
+    pub async fn admit(&self, asked: Asked<'_>, facts: &RequestFacts) -> Result<Arc<Caller>> {
+        let Some(access) = self.access.of(asked.rpc) else {
             return Err(Error::denied("nobody may call this method"));
         };
+        self.admit_to(access, asked, facts).await
+    }
+
+    /// The caller of what needs `access`, or why it is refused.
+    pub async fn admit_to(
+        &self,
+        access: Access,
+        asked: Asked<'_>,
+        facts: &RequestFacts,
+    ) -> Result<Arc<Caller>> {
+        let caller = Arc::new(self.caller(access, asked, facts).await?);
+        if caller.impersonating && !access.reads {
+            let record = self.memory.directory().record_impersonation();
+            CALLER.scope(Arc::clone(&caller), record).await?;
+        }
+        Ok(caller)
+    }
+
+    async fn caller(
+        &self,
+        access: Access,
+        asked: Asked<'_>,
+        facts: &RequestFacts,
+    ) -> Result<Caller> {
         let principal = match access.permission {
             // A stale token must not keep anybody from logging in.
-            Permission::Public => self.principal(headers).unwrap_or_default(),
-            _ => self.principal(headers)?,
+            Permission::Public => self.principal(asked.headers).await.unwrap_or_default(),
+            _ => self.principal(asked.headers).await?,
         };
-        let refused = |error| {
+        let within = self.within(access, &asked, principal.as_ref()).await;
+        let within = within.inspect_err(|_| {
             if let Some(principal) = &principal {
                 facts.refused.get_or_init(|| principal.clone());
             }
-            error
-        };
-        access.permission.check(principal.as_ref()).map_err(refused)?;
-        let context = context::resolve(principal.as_ref(), headers).map_err(refused)?;
-        let Context { tenant, org, impersonating } = context;
-        let key = headers.get(headers::IDEMPOTENCY_KEY);
-        let key = key.map(|key| String::from_utf8_lossy(key.as_bytes())).unwrap_or_default();
-        let key = IdempotencyKey::parse(key.trim())?.map(|key| key.as_str().to_owned());
-        Ok(Arc::new(Caller {
+        })?;
+        Ok(Caller {
             principal,
-            tenant,
-            org,
-            impersonating,
-            rpc: rpc.to_owned(),
+            tenant: within.context.tenant,
+            org: within.context.org,
+            tenant_facts: within.tenant,
+            org_facts: within.org,
+            org_roles: within.org_roles,
+            impersonating: within.context.impersonating,
+            rpc: asked.rpc.to_owned(),
             request_id: facts.request_id.clone(),
             client_ip: facts.client_ip.clone(),
             user_agent: facts.user_agent.clone(),
-            idempotency_key: key,
-        }))
+            idempotency_key: idempotency_key(asked.headers)?,
+        })
     }
 
-    fn principal(&self, headers: &HeaderMap) -> Result<Option<Principal>> {
+    /// What the caller acts within, if it may.
+    async fn within(
+        &self,
+        access: Access,
+        asked: &Asked<'_>,
+        principal: Option<&Principal>,
+    ) -> Result<Within> {
+        access.permission.check(principal)?;
+        let host = self.hosts.tenant(asked.host)?;
+        let mut context = context::resolve(principal, asked.headers, host)?;
+        // Nobody is told to be somebody where all are the same.
+        context.impersonating &= principal.is_some_and(|principal| principal.user_id != 0);
+        let named = access.scope == Scope::None || access.names_tenant;
+        if context.tenant.is_none() && (!named || access.scope == Scope::Org) {
+            return Err(Error::MissingContext { field: "tenant_id" });
+        }
+        let tenant = match &context.tenant {
+            Some(id) => Some(self.tenant(id, access, principal).await?),
+            None => None,
+        };
+        let key = context.tenant.clone().zip(context.org.clone());
+        let key = key.map(|(tenant, org)| OrgKey { tenant, org });
+        let org_roles = self.org_roles(key.as_ref(), principal).await?;
+        let org = match access.scope {
+            Scope::Org => Some(self.usable_org(key.as_ref()).await?),
+            Scope::None | Scope::Tenant => None,
+        };
+        Ok(Within { context, tenant, org, org_roles })
+    }
+
+    /// Who calls, if it is anybody who may still come in.
+    async fn principal(&self, headers: &HeaderMap) -> Result<Option<Principal>> {
         let malformed = |()| Error::Unauthenticated { message: "the token is not valid" };
         match headers::bearer(headers).map_err(malformed)? {
-            Some(token) => Ok(Some(self.tokens.verify(token)?)),
+            Some(token) => {
+                Ok(Some(self.current(&self.credentials.verify(token)?.principal).await?))
+            }
             None if self.mode == AuthMode::Disabled => Ok(Some(Principal::anonymous())),
             None => Ok(None),
         }
     }
+
+    /// The principal of a token as it is now: gone, or with other roles.
+    async fn current(&self, principal: &Principal) -> Result<Principal> {
+        let user = self.memory.user(principal.user_id).await?;
+        let Some(user) = user.filter(|user| user.tenant == principal.tenant) else {
+            return Err(Error::Unauthenticated { message: "the token's user may not come in" });
+        };
+        Ok(Principal { roles: user.roles.clone(), ..principal.clone() })
+    }
+
+    /// A tenant that is known. One that is not active is served to platform
+    /// administrators alone, and nothing of its databases to anybody.
+    async fn tenant(
+        &self,
+        id: &TenantId,
+        access: Access,
+        principal: Option<&Principal>,
+    ) -> Result<Arc<TenantFacts>> {
+        let found = self.memory.tenant(id).await?;
+        let tenant = found.ok_or_else(|| Error::not_found("tenant", id))?;
+        let platform = principal.is_some_and(Principal::is_platform);
+        if !platform || access.scope == Scope::Org {
+            tenant.check()?;
+        }
+        Ok(tenant)
+    }
+
+    /// What the caller is in the org. Administrators need not be members.
+    async fn org_roles(
+        &self,
+        key: Option<&OrgKey>,
+        principal: Option<&Principal>,
+    ) -> Result<Arc<Vec<String>>> {
+        let (Some(key), Some(principal)) = (key, principal) else { return Ok(Arc::default()) };
+        if principal.is_platform() {
+            return Ok(Arc::default());
+        }
+        match self.memory.membership(key, principal.user_id).await? {
+            Some(roles) => Ok(roles),
+            None if principal.is_tenant_admin() => Ok(Arc::default()),
+            None => Err(Error::denied(format!("not a member of org `{}`", key.org))),
+        }
+    }
+
+    async fn usable_org(&self, key: Option<&OrgKey>) -> Result<Arc<OrgFacts>> {
+        let key = key.ok_or(Error::MissingContext { field: "org_id" })?;
+        let found = self.memory.org(key).await?;
+        let org = found.ok_or_else(|| Error::not_found("org", key))?;
+        org.check()?;
+        Ok(org)
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
+    let Some(key) = headers.get(headers::IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key: Cow<'_, str> = String::from_utf8_lossy(key.as_bytes());
+    Ok(IdempotencyKey::parse(key.trim())?.map(|key| key.as_str().to_owned()))
 }

@@ -1,8 +1,9 @@
 //! Which tenant and org a request is for.
 //!
-//! Invariant: a header never widens what a token allows. One that contradicts
-//! the token is refused, unless the caller is a platform administrator, who
-//! then acts within that tenant.
+//! Invariant: headers and hosts never widen what a token allows. Who
+//! contradicts the token is refused, unless it is a platform administrator,
+//! who then acts within that tenant. Without a token only the host counts:
+//! headers of nobody say nothing.
 
 use http::{HeaderMap, HeaderName};
 use yuantus_auth::Principal;
@@ -24,26 +25,31 @@ pub struct Context {
     pub impersonating: bool,
 }
 
-/// What token and headers say together.
-pub fn resolve(principal: Option<&Principal>, headers: &HeaderMap) -> Result<Context> {
+/// What token, headers and host say together.
+pub fn resolve(
+    principal: Option<&Principal>,
+    headers: &HeaderMap,
+    host: Option<TenantId>,
+) -> Result<Context> {
     let tenant = named(headers, &TENANT_ID)?.map(|id| TenantId::parse("x-tenant-id", id));
     let org = named(headers, &ORG_ID)?.map(|id| OrgId::parse("x-org-id", id));
     // Platform administrators belong to no tenant: naming their own is naming none.
     let tenant = tenant.transpose()?.filter(|tenant| tenant.as_str() != PLATFORM);
     let org = org.transpose()?;
     match principal {
-        None => Ok(Context { tenant, org, impersonating: false }),
+        None => Ok(Context { tenant: host, org: None, impersonating: false }),
         Some(principal) if principal.is_platform() => {
+            let tenant = tenant.or(host);
             let impersonating = tenant.is_some();
             Ok(Context { tenant, org, impersonating })
         }
-        Some(principal) => of_tenant(principal, tenant, org),
+        Some(principal) => of_tenant(principal, [tenant, host], org),
     }
 }
 
 fn of_tenant(
     principal: &Principal,
-    tenant: Option<TenantId>,
+    named: [Option<TenantId>; 2],
     org: Option<OrgId>,
 ) -> Result<Context> {
     // A user of `platform` who is no administrator there has no tenant.
@@ -51,7 +57,7 @@ fn of_tenant(
         PLATFORM => None,
         own => Some(TenantId::parse("tenant_id", own)?),
     };
-    if tenant.is_some() && tenant != own {
+    if named.iter().any(|named| named.is_some() && *named != own) {
         return Err(mismatch("TENANT_MISMATCH", "the token is for another tenant"));
     }
     if let (Some(named), Some(own)) = (&org, &principal.org)
@@ -116,7 +122,7 @@ mod tests {
         let owner = user("platform", Role::PlatformAdmin, None);
         let acme = [("x-tenant-id", "acme"), ("x-org-id", "hq")];
         let other = [("x-tenant-id", "other")];
-        let cases = [
+        let cases: [(_, &[_], _); 10] = [
             (Some(&bound), &acme[..0], "acme/hq false"),
             (Some(&bound), &acme, "acme/hq false"),
             (Some(&bound), &other, "TENANT_MISMATCH"),
@@ -126,12 +132,28 @@ mod tests {
             (Some(&owner), &acme, "acme/hq true"),
             (Some(&owner), &[("x-tenant-id", "platform")], "-/- false"),
             (Some(&owner), &acme[..0], "-/- false"),
-            (None, &acme, "acme/hq false"),
+            (None, &acme, "-/- false"),
         ];
         for (principal, given, expected) in cases {
-            let resolved = resolve(principal, &headers(given));
+            let resolved = resolve(principal, &headers(given), None);
             assert_eq!(shown(resolved), expected, "{principal:?} {given:?}");
         }
+    }
+
+    #[test]
+    fn a_host_counts_like_a_header_and_for_nobody_too() {
+        let member = user("acme", Role::Member, None);
+        let owner = user("platform", Role::PlatformAdmin, None);
+        let acme = || Some(TenantId::parse("host", "acme").unwrap());
+        let other = || Some(TenantId::parse("host", "other").unwrap());
+        let none = HeaderMap::new();
+        assert_eq!(shown(resolve(None, &none, acme())), "acme/- false");
+        assert_eq!(shown(resolve(Some(&member), &none, acme())), "acme/- false");
+        assert_eq!(shown(resolve(Some(&member), &none, other())), "TENANT_MISMATCH");
+        assert_eq!(shown(resolve(Some(&owner), &none, acme())), "acme/- true");
+        let named = headers(&[("x-tenant-id", "acme")]);
+        assert_eq!(shown(resolve(Some(&owner), &named, other())), "acme/- true");
+        assert_eq!(shown(resolve(Some(&member), &named, other())), "TENANT_MISMATCH");
     }
 
     #[test]
@@ -147,7 +169,7 @@ mod tests {
             &[("x-org-id", "hq"), ("x-org-id", "eu")],
             &[("x-org-id", "../hq")],
         ] {
-            let refused = shown(resolve(Some(&owner), &headers(given)));
+            let refused = shown(resolve(Some(&owner), &headers(given), None));
             assert_eq!(refused, "INVALID_ARGUMENT", "{given:?}");
         }
     }

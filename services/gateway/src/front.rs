@@ -150,11 +150,13 @@ impl Wishes {
 /// Names the caller in the log lines of the request.
 pub fn record_caller(caller: &Caller) {
     if let Some(principal) = &caller.principal {
-        let span = Span::current();
-        span.record("caller", display(principal.display_name()));
-        if !principal.is_platform() {
-            span.record("tenant_id", principal.tenant.as_str());
-        }
+        Span::current().record("caller", display(principal.display_name()));
+    }
+    if let Some(tenant) = &caller.tenant {
+        Span::current().record("tenant_id", tenant.as_str());
+    }
+    if let Some(org) = &caller.org {
+        Span::current().record("org_id", org.as_str());
     }
 }
 

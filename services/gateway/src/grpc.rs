@@ -14,7 +14,9 @@ use tower::ServiceExt;
 use yuantus_auth::caller::CALLER;
 
 use crate::{
+    admission::Asked,
     front::{Front, Reply, record_caller},
+    hosts,
     problem::TIMED_OUT,
     request::RequestFacts,
 };
@@ -30,7 +32,9 @@ impl Front {
         if !self.admission.knows(&rpc) {
             return Reply::refused(unimplemented());
         }
-        let caller = match self.admission.admit(&rpc, request.headers(), facts) {
+        let host = hosts::of(request.uri(), request.headers());
+        let asked = Asked { rpc: &rpc, headers: request.headers(), host };
+        let caller = match self.admission.admit(asked, facts).await {
             Ok(caller) => caller,
             Err(error) => return Reply::refused((self.to_status)(error).into_http()),
         };

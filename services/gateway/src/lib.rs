@@ -5,8 +5,10 @@
 //! that RPC. What is not in the permission table or the route table is
 //! refused before anything of it is decoded.
 
+pub mod directory;
 pub mod error;
 pub mod health;
+pub mod memory;
 pub mod observer;
 pub mod serve;
 pub mod services;
@@ -20,12 +22,14 @@ mod conditional;
 mod connection;
 mod context;
 mod cors;
+mod credentials;
 mod deadline;
 mod fixed;
 mod front;
 mod grpc;
 mod handshake;
 mod headers;
+mod hosts;
 mod problem;
 mod request;
 mod rest;
@@ -34,8 +38,11 @@ mod routes;
 mod status_code;
 mod status_details;
 
+pub use directory::Directory;
 pub use error::{Error, Result};
 pub use health::{Health, StorageFacts};
+pub use hosts::Hosts;
+pub use memory::Memory;
 pub use observer::{Answered, Observer};
 pub use serve::serve;
 pub use services::Services;

@@ -13,15 +13,19 @@ use tracing::{Span, warn};
 use yuantus_auth::caller::CALLER;
 
 use crate::{
+    admission::Asked,
     conditional,
     front::{Front, Reply, record_caller},
-    headers,
+    headers, hosts,
     problem::Problem,
     request::RequestFacts,
     rest_error,
     routes::Found,
     services::{MAX_REQUEST_BYTES, RestCall},
 };
+
+/// What is served at the platform's hosts only begins with this.
+const PLATFORM: &str = "/api/v1/platform/";
 
 impl Front {
     /// Calls the RPC of this method and path, if there is one and the caller
@@ -33,7 +37,12 @@ impl Front {
             Found::OtherMethods(methods) => return refuse(Problem::method_not_allowed(&methods)),
             Found::Nothing => return refuse(Problem::not_found()),
         };
-        let caller = match self.admission.admit(route.rpc, request.headers(), facts) {
+        let host = hosts::of(request.uri(), request.headers());
+        if route.template.starts_with(PLATFORM) && !self.admission.serves_platform_at(host) {
+            return refuse(not_platforms());
+        }
+        let asked = Asked { rpc: route.rpc, headers: request.headers(), host };
+        let caller = match self.admission.admit(asked, facts).await {
             Ok(caller) => caller,
             Err(error) => return refuse(Problem::of_status(&(self.to_status)(error))),
         };
@@ -86,6 +95,11 @@ impl Front {
         }
         Ok(body)
     }
+}
+
+fn not_platforms() -> Problem {
+    let detail = "this is served at the platform's hosts only";
+    Problem::new(StatusCode::FORBIDDEN, Code::PermissionDenied, "NOT_A_PLATFORM_HOST", detail)
 }
 
 /// A parameter would win over the body's field, and be written to the logs of

@@ -55,8 +55,14 @@ where
     let address = listener.local_addr().map_err(|source| Error::ListenerAddress { source })?;
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let grpc = with_reflection(services.grpc().add_service(health_service))?;
+    let admission = Admission::new(
+        settings.auth_mode,
+        settings.tokens.clone(),
+        settings.hosts.clone(),
+        settings.memory.clone(),
+    );
     let front = Arc::new(Front {
-        admission: Admission::new(settings.auth_mode, settings.tokens.clone()),
+        admission,
         grpc: grpc.prepare(),
         rest: services.rest(settings.to_status),
         routes: RouteTable::new(),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use yuantus_auth::Tokens;
 use yuantus_config::AuthMode;
 
-use crate::Observer;
+use crate::{Hosts, Memory, Observer};
 
 /// Turns a domain error into a status: the one mapping of the control plane.
 pub type ToStatus = fn(yuantus_domain::Error) -> tonic::Status;
@@ -17,6 +17,10 @@ pub struct GatewaySettings {
     pub auth_mode: AuthMode,
     /// Verifies them.
     pub tokens: Tokens,
+    /// What is known of tenants, orgs and users.
+    pub memory: Memory,
+    /// Which tenant a host stands for.
+    pub hosts: Hosts,
     /// How refusals of the gateway itself become statuses.
     pub to_status: ToStatus,
     /// Whether requests are in the audit trail; shown by `/api/v1/health`.
@@ -37,12 +41,14 @@ pub struct GatewaySettings {
 }
 
 impl GatewaySettings {
-    /// Authentication required, audit on, half a minute for each part of a
-    /// request and a minute for the whole, no other origins.
-    pub fn new(tokens: Tokens, to_status: ToStatus) -> Self {
+    /// Authentication required, no tenant's hosts, audit on, half a minute for
+    /// each part of a request and a minute for the whole, no other origins.
+    pub fn new(tokens: Tokens, memory: Memory, to_status: ToStatus) -> Self {
         Self {
             auth_mode: AuthMode::Required,
             tokens,
+            memory,
+            hosts: Hosts::default(),
             to_status,
             audit_enabled: true,
             drain: Duration::from_secs(30),

@@ -12,6 +12,7 @@ mod m20261121_000005_operations;
 mod m20261121_000006_backups;
 mod m20261121_000007_audit_logs;
 mod m20261121_000008_audit_chain;
+mod m20261121_000010_context;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
 use sea_orm_migration::{MigrationStatus, prelude::*};
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000006_backups::Migration),
             Box::new(m20261121_000007_audit_logs::Migration),
             Box::new(m20261121_000008_audit_chain::Migration),
+            Box::new(m20261121_000010_context::Migration),
         ]
     }
 }

@@ -1,7 +1,7 @@
 //! Tenants.
 
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, QueryFilter};
-use sea_orm::{ColumnTrait, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, QueryOrder, QuerySelect, sea_query::Expr};
 use yuantus_domain::{Plan, TenantId, TenantStatus};
 
 use crate::{
@@ -20,6 +20,17 @@ pub struct NewTenant<'a> {
     pub plan: Plan,
     /// The client's key and the hash of its request.
     pub idempotency: Option<(&'a str, Vec<u8>)>,
+}
+
+/// What to change of a tenant; `None` leaves it.
+#[derive(Clone, Debug)]
+pub struct Changes<'a> {
+    /// The name people read.
+    pub name: Option<&'a str>,
+    /// Where it is in its life.
+    pub status: Option<TenantStatus>,
+    /// Its plan.
+    pub plan: Option<Plan>,
 }
 
 /// Records a tenant, active at once: it has no database of its own to wait for.
@@ -61,5 +72,36 @@ impl TenantScope<'_> {
     /// The tenant itself.
     pub async fn tenant(&self, db: &impl ConnectionTrait) -> Result<Option<Model>> {
         Entity::find_by_id(self.tenant.as_str()).one(db).await.during("find tenant")
+    }
+
+    /// The tenant itself, locked until the transaction ends.
+    pub async fn tenant_for_update(&self, db: &impl ConnectionTrait) -> Result<Option<Model>> {
+        Entity::find_by_id(self.tenant.as_str())
+            .lock_exclusive()
+            .one(db)
+            .await
+            .during("lock tenant")
+    }
+
+    /// Changes the tenant; answers it as it is then.
+    pub async fn update_tenant(
+        &self,
+        db: &impl ConnectionTrait,
+        changes: Changes<'_>,
+    ) -> Result<Option<Model>> {
+        let mut update = Entity::update_many()
+            .col_expr(Column::UpdatedAt, Expr::current_timestamp())
+            .filter(Column::Id.eq(self.tenant.as_str()));
+        if let Some(name) = changes.name {
+            update = update.col_expr(Column::Name, Expr::value(name));
+        }
+        if let Some(status) = changes.status {
+            update = update.col_expr(Column::Status, Expr::value(status.as_str()));
+        }
+        if let Some(plan) = changes.plan {
+            update = update.col_expr(Column::Plan, Expr::value(plan.as_str()));
+        }
+        let changed = update.exec_with_returning(db).await.during("update tenant")?;
+        Ok(changed.into_iter().next())
     }
 }

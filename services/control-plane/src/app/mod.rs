@@ -4,6 +4,7 @@ pub mod audit;
 pub mod auth;
 pub mod backup;
 pub mod connection;
+pub mod context;
 pub mod customer;
 mod data;
 pub mod health;

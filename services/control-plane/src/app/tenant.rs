@@ -2,19 +2,21 @@
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
-use yuantus_auth::{Role, caller};
-use yuantus_domain::{Error, IdempotencyKey, PageSize, Plan, Result, TenantId, Username};
+use yuantus_auth::{Role, caller, tenancy::TenantFacts};
+use yuantus_domain::{
+    Error, IdempotencyKey, PageSize, Plan, Result, TenantId, TenantStatus, Username,
+};
 use yuantus_identity::{
     entity::tenant::Model,
     for_tenant,
     query::{
-        tenant::{self, NewTenant},
+        tenant::{self, Changes, NewTenant},
         user::{self, NewUser},
     },
 };
 use yuantus_operations::enqueue::request_hash;
 
-use super::{App, Page, audit, display_name, page};
+use super::{App, Page, audit, context, display_name, page};
 
 /// What CreateTenant was asked for.
 #[derive(Debug)]
@@ -31,6 +33,19 @@ pub struct CreateTenant {
     pub idempotency: Option<IdempotencyKey>,
 }
 
+/// What UpdateTenant was asked for; what is not given stays.
+#[derive(Debug)]
+pub struct UpdateTenant {
+    /// Which tenant.
+    pub id: TenantId,
+    /// The name people read.
+    pub name: Option<String>,
+    /// Whether its requests are served.
+    pub is_active: Option<bool>,
+    /// Its plan.
+    pub plan: Option<Plan>,
+}
+
 /// A first administrator.
 #[derive(Debug)]
 pub struct Administrator {
@@ -44,7 +59,7 @@ pub struct Administrator {
 
 impl App {
     /// Records a tenant and its first administrator.
-    pub async fn create_tenant(&self, asked: CreateTenant) -> Result<Model> {
+    pub async fn create_tenant(&self, asked: CreateTenant) -> Result<TenantFacts> {
         let name = display_name(&asked.name, asked.id.as_str())?;
         // Without the password: its fast hash must not be stored.
         let request = json!({ "rpc": "CreateTenant", "id": asked.id, "name": name,
@@ -52,7 +67,7 @@ impl App {
             "admin": asked.admin.as_ref().map(|a| (a.username.as_str(), &a.email)) });
         let hash = request_hash(&request);
         if let Some(before) = self.tenant_made_before(&asked, &hash).await? {
-            return Ok(before);
+            return context::tenant_facts(before);
         }
         let password_hash = match &asked.admin {
             Some(admin) => Some(self.hash_new_password(admin).await?),
@@ -65,7 +80,8 @@ impl App {
             Err(error) if error.is_unique_violation() => {
                 drop(txn);
                 let before = self.tenant_made_before(&asked, &hash).await?;
-                return before.ok_or_else(|| Error::exists("tenant", &asked.id));
+                let before = before.ok_or_else(|| Error::exists("tenant", &asked.id))?;
+                return context::tenant_facts(before);
             }
             other => other?,
         };
@@ -78,7 +94,7 @@ impl App {
         let target = format!("tenants/{}", asked.id);
         audit::record(&txn, "tenant.create", asked.id.as_str(), "", target, request).await?;
         self.commit(txn).await?;
-        Ok(created)
+        context::tenant_facts(created)
     }
 
     async fn tenant_made_before(&self, asked: &CreateTenant, hash: &[u8]) -> Result<Option<Model>> {
@@ -100,17 +116,53 @@ impl App {
     }
 
     /// Reads one tenant.
-    pub async fn get_tenant(&self, id: &TenantId) -> Result<Model> {
+    pub async fn get_tenant(&self, id: &TenantId) -> Result<TenantFacts> {
         caller::principal()?.may_act_for(id)?;
-        let found = for_tenant(id).tenant(&self.db).await?;
+        let found = self.tenant_facts(id).await?;
         found.ok_or_else(|| Error::not_found("tenant", id))
     }
 
+    /// Changes a tenant.
+    pub async fn update_tenant(&self, asked: UpdateTenant) -> Result<TenantFacts> {
+        let id = &asked.id;
+        let name = asked.name.as_deref().map(|name| display_name(name, id.as_str())).transpose()?;
+        let txn = self.begin().await?;
+        let found = for_tenant(id).tenant_for_update(&txn).await?;
+        let before = context::tenant_facts(found.ok_or_else(|| Error::not_found("tenant", id))?)?;
+        let status = asked.is_active.map(|active| next_status(&before, active)).transpose()?;
+        let changes = Changes { name, status, plan: asked.plan };
+        let changed = for_tenant(id).update_tenant(&txn, changes).await?;
+        let changed = changed.ok_or_else(|| Error::not_found("tenant", id))?;
+        let action = match status.filter(|status| *status != before.status) {
+            Some(TenantStatus::Suspended) => "tenant.suspend",
+            Some(_) => "tenant.reactivate",
+            None => "tenant.update",
+        };
+        let details = json!({ "name": name, "plan": asked.plan.map(Plan::as_str),
+            "status": status.map(TenantStatus::as_str) });
+        audit::record(&txn, action, id.as_str(), "", format!("tenants/{id}"), details).await?;
+        self.commit(txn).await?;
+        context::tenant_facts(changed)
+    }
+
     /// Reads a page of tenants, in the order of their ids.
-    pub async fn list_tenants(&self, size: PageSize, token: &str) -> Result<Page<Model>> {
+    pub async fn list_tenants(&self, size: PageSize, token: &str) -> Result<Page<TenantFacts>> {
         let after: Option<TenantId> = page::cursor(token)?;
         let after = after.as_ref().map(TenantId::as_str);
         let rows = tenant::page(&self.db, after, page::limit(size)).await?;
-        Ok(Page::of(rows, size, |tenant| tenant.id.clone()))
+        let rows = rows.into_iter().map(context::tenant_facts).collect::<Result<Vec<_>>>()?;
+        Ok(Page::of(rows, size, |tenant| tenant.id.to_string()))
+    }
+}
+
+/// Where a tenant is once it is served again, or no longer.
+fn next_status(before: &TenantFacts, active: bool) -> Result<TenantStatus> {
+    match before.status {
+        TenantStatus::Active | TenantStatus::Suspended if active => Ok(TenantStatus::Active),
+        TenantStatus::Active | TenantStatus::Suspended => Ok(TenantStatus::Suspended),
+        TenantStatus::Provisioning | TenantStatus::Failed => {
+            let message = format!("tenant `{}` is {}", before.id, before.status);
+            Err(Error::precondition("TENANT_NOT_ACTIVE", message))
+        }
     }
 }

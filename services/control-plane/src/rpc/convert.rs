@@ -5,7 +5,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use pbjson_types::Timestamp;
 use uuid::Uuid;
-use yuantus_auth::caller;
+use yuantus_auth::{caller, tenancy::TenantFacts};
 use yuantus_domain::{
     BackupState, Error, IdempotencyKey, OperationState, OrgStatus, Result, TenantStatus,
 };
@@ -36,24 +36,23 @@ fn unknown(column: &'static str, value: &str) -> Error {
 }
 
 /// A tenant as the API shows it.
-pub(super) fn tenant(row: entity::tenant::Model) -> Result<v1::Tenant> {
+pub(super) fn tenant(facts: &TenantFacts) -> v1::Tenant {
     use v1::tenant::Status;
-    let status =
-        TenantStatus::parse(&row.status).ok_or_else(|| unknown("tenants.status", &row.status))?;
-    let shown = match status {
+    let shown = match facts.status {
         TenantStatus::Provisioning => Status::Provisioning,
         TenantStatus::Active => Status::Active,
+        TenantStatus::Suspended => Status::Suspended,
         TenantStatus::Failed => Status::Failed,
     };
-    Ok(v1::Tenant {
-        id: row.id,
-        name: row.name,
+    v1::Tenant {
+        id: facts.id.to_string(),
+        name: facts.name.clone(),
         status: shown.into(),
-        plan: row.plan,
-        created_at: time(row.created_at),
-        updated_at: time(row.updated_at),
-        is_active: status == TenantStatus::Active,
-    })
+        plan: facts.plan.as_str().to_owned(),
+        created_at: time(facts.created_at),
+        updated_at: time(facts.updated_at),
+        is_active: facts.status == TenantStatus::Active,
+    }
 }
 
 /// An org as the API shows it.

@@ -1,6 +1,7 @@
 //! `TenantService`.
 
 use tonic::{Request, Response};
+use yuantus_auth::caller;
 use yuantus_domain::{Error, PageSize, Plan, Result, TenantId, Username};
 use yuantus_proto::v1::{self, tenant_service_server::TenantService};
 
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::app::{
     App,
-    tenant::{Administrator, CreateTenant},
+    tenant::{Administrator, CreateTenant, UpdateTenant},
 };
 
 /// Serves tenants.
@@ -45,18 +46,41 @@ fn parse_create(request: v1::CreateTenantRequest) -> Result<CreateTenant> {
     })
 }
 
+fn parse_update(request: v1::UpdateTenantRequest) -> Result<UpdateTenant> {
+    Ok(UpdateTenant {
+        id: TenantId::parse("tenant_id", &request.tenant_id)?,
+        name: request.name,
+        is_active: request.is_active,
+        plan: request.plan.as_deref().map(Plan::parse).transpose()?,
+    })
+}
+
 #[tonic::async_trait]
 impl TenantService for Tenants {
     async fn create_tenant(&self, request: Request<v1::CreateTenantRequest>) -> Answer<v1::Tenant> {
         let asked = parse_create(request.into_inner()).map_err(status)?;
         let created = self.0.create_tenant(asked).await.map_err(status)?;
-        Ok(Response::new(convert::tenant(created).map_err(status)?))
+        Ok(Response::new(convert::tenant(&created)))
     }
 
     async fn get_tenant(&self, request: Request<v1::GetTenantRequest>) -> Answer<v1::Tenant> {
         let id = TenantId::parse("tenant_id", &request.get_ref().tenant_id).map_err(status)?;
         let found = self.0.get_tenant(&id).await.map_err(status)?;
-        Ok(Response::new(convert::tenant(found).map_err(status)?))
+        Ok(Response::new(convert::tenant(&found)))
+    }
+
+    async fn get_current_tenant(
+        &self,
+        _: Request<v1::GetCurrentTenantRequest>,
+    ) -> Answer<v1::Tenant> {
+        let facts = caller::tenant_facts().map_err(status)?;
+        Ok(Response::new(convert::tenant(&facts)))
+    }
+
+    async fn update_tenant(&self, request: Request<v1::UpdateTenantRequest>) -> Answer<v1::Tenant> {
+        let asked = parse_update(request.into_inner()).map_err(status)?;
+        let changed = self.0.update_tenant(asked).await.map_err(status)?;
+        Ok(Response::new(convert::tenant(&changed)))
     }
 
     async fn list_tenants(
@@ -66,9 +90,8 @@ impl TenantService for Tenants {
         let request = request.into_inner();
         let size = PageSize::parse(request.page_size).map_err(status)?;
         let page = self.0.list_tenants(size, &request.page_token).await.map_err(status)?;
-        let tenants = page.items.into_iter().map(convert::tenant).collect::<Result<_>>();
         Ok(Response::new(v1::ListTenantsResponse {
-            tenants: tenants.map_err(status)?,
+            tenants: page.items.iter().map(convert::tenant).collect(),
             next_page_token: page.next,
         }))
     }

@@ -103,6 +103,14 @@ impl TenantService for Fake {
         Err(status(Error::not_found("tenant", id)))
     }
 
+    async fn get_current_tenant(&self, _: Request<GetCurrentTenantRequest>) -> Answer<Tenant> {
+        self.answer("TenantService/GetCurrentTenant")
+    }
+
+    async fn update_tenant(&self, _: Request<UpdateTenantRequest>) -> Answer<Tenant> {
+        self.answer("TenantService/UpdateTenant")
+    }
+
     async fn list_tenants(&self, _: Request<ListTenantsRequest>) -> Answer<ListTenantsResponse> {
         self.answer("TenantService/ListTenants")
     }

@@ -5,9 +5,11 @@
 mod auth;
 mod compress;
 mod conditional;
+mod context;
 mod contract;
 mod cors;
 mod deadline;
+mod directory;
 mod drain;
 mod errors;
 mod fakes;

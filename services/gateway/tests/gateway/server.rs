@@ -20,10 +20,12 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 use yuantus_auth::{Principal, Role, Tokens};
-use yuantus_domain::OrgKey;
-use yuantus_gateway::{GatewaySettings, Health, Services, StorageFacts, health::ProbeError, serve};
+use yuantus_domain::{Change, OrgKey};
+use yuantus_gateway::{
+    GatewaySettings, Health, Memory, Services, StorageFacts, health::ProbeError, serve,
+};
 
-use crate::{fakes::Fake, status::status};
+use crate::{directory::FakeDirectory, fakes::Fake, status::status};
 
 /// Dependencies that can be taken away.
 #[derive(Default)]
@@ -63,6 +65,8 @@ impl Health for FakeHealth {
 pub struct TestServer {
     pub fake: Fake,
     pub health: Arc<FakeHealth>,
+    pub directory: Arc<FakeDirectory>,
+    pub memory: Memory,
     pub address: SocketAddr,
     pub shutdown: CancellationToken,
     pub serving: JoinHandle<yuantus_gateway::Result<()>>,
@@ -78,7 +82,10 @@ impl TestServer {
     pub async fn start_with(configure: impl FnOnce(&mut GatewaySettings)) -> Self {
         let secret = yuantus_auth::random_key().unwrap();
         let tokens = Tokens::new(&secret, Duration::from_secs(600)).unwrap();
-        let mut settings = GatewaySettings::new(tokens.clone(), status);
+        let directory = Arc::new(FakeDirectory::default());
+        let memory = Memory::new(directory.clone());
+        memory.hear(Change::Listening);
+        let mut settings = GatewaySettings::new(tokens.clone(), memory.clone(), status);
         configure(&mut settings);
         let (fake, health) = (Fake::default(), Arc::new(FakeHealth::default()));
         let services = Services {
@@ -96,12 +103,22 @@ impl TestServer {
         let shutdown = CancellationToken::new();
         let probes: Arc<dyn Health> = health.clone();
         let serving = tokio::spawn(serve(settings, services, probes, listener, shutdown.clone()));
-        Self { fake, health, address, shutdown, serving, tokens, http: Client::new() }
+        Self {
+            fake,
+            health,
+            directory,
+            memory,
+            address,
+            shutdown,
+            serving,
+            tokens,
+            http: Client::new(),
+        }
     }
 
     pub fn token(&self, tenant: &str, role: Role) -> String {
         let principal = Principal {
-            user_id: 7,
+            user_id: self.directory.add_user(tenant, role),
             tenant: tenant.into(),
             username: "ann".into(),
             roles: vec![role],

@@ -13,12 +13,13 @@ use yuantus_control_plane::{
         Audits, Auth, Backups, Customers, Migrations, Operations, Orgs, Tenants, status::status,
     },
 };
-use yuantus_gateway::{GatewaySettings, Services};
+use yuantus_gateway::{GatewaySettings, Hosts, Memory, Services};
 use yuantus_operations::{Notifier, Watcher};
 use yuantus_tenant_data::{Connections, Limits, TenantServer};
 
 use super::{
     common::{Common, refused, retention},
+    directory::AppDirectory,
     health::AppHealth,
     recorder::Recorder,
 };
@@ -45,7 +46,7 @@ impl Api {
         let pool = db.get_postgres_connection_pool().clone();
         let (notifier, sending) = Notifier::new(pool.clone(), stop.clone());
         background.spawn(sending);
-        let (watcher, listening) = Watcher::new(pool, stop.clone());
+        let (watcher, listening) = Watcher::new(pool.clone(), stop.clone());
         background.spawn(listening);
         let local = |error| Failure::local("set up authentication", error);
         let ttl = Duration::from_secs(config.auth.token_ttl_seconds);
@@ -74,7 +75,12 @@ impl Api {
             },
             settings: limits_and_names(config, common)?,
         });
-        let mut settings = GatewaySettings::new(tokens, status);
+        let memory = Memory::new(Arc::new(AppDirectory(app.clone())));
+        let heard = memory.clone();
+        let hear = move |change| heard.hear(change);
+        background.spawn(yuantus_identity::changes::run_listen(pool, hear, stop.clone()));
+        let mut settings = GatewaySettings::new(tokens, memory, status);
+        settings.hosts = hosts(config);
         settings.auth_mode = config.auth.mode;
         settings.drain = config.server.drain();
         settings.request_timeout = config.server.request_timeout();
@@ -134,6 +140,16 @@ fn data(config: &Config) -> Result<Connections, Failure> {
         statement: data.statement_timeout(),
     };
     Ok(Connections::new(server, limits))
+}
+
+fn hosts(config: &Config) -> Hosts {
+    let lower = |names: &[String]| names.iter().map(|name| name.to_ascii_lowercase()).collect();
+    let tenancy = &config.tenancy;
+    Hosts {
+        root_domain: tenancy.root_domain.trim_matches('.').to_ascii_lowercase(),
+        platform_hosts: lower(&tenancy.platform_hosts),
+        reserved_subdomains: lower(&tenancy.reserved_subdomains),
+    }
 }
 
 fn limits_and_names(config: &Config, common: &Common) -> Result<Settings, Failure> {

@@ -3,6 +3,7 @@
 mod api;
 mod common;
 pub(crate) mod dev;
+mod directory;
 mod health;
 mod operations;
 mod recorder;

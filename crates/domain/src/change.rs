@@ -1,0 +1,53 @@
+//! That something which others may remember is no longer as it was.
+
+use crate::{OrgKey, TenantId};
+
+/// What changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// From now on every change is told.
+    Listening,
+    /// Changes may be missed from now on.
+    Lost,
+    /// A tenant.
+    Tenant(TenantId),
+    /// An org or its database.
+    Org(OrgKey),
+    /// A user, or what the user is a member of.
+    User(i32),
+    /// Something this version knows nothing of: it may be anything.
+    Unknown,
+}
+
+impl Change {
+    /// Reads what the identity database tells: a kind and an id, such as
+    /// `org:acme/hq`.
+    pub fn parse(told: &str) -> Self {
+        let read = |(kind, id): (&str, &str)| match kind {
+            "tenant" => TenantId::parse("tenant_id", id).ok().map(Self::Tenant),
+            "org" => {
+                let (tenant, org) = id.split_once('/')?;
+                OrgKey::parse(tenant, org).ok().map(Self::Org)
+            }
+            "user" => id.parse().ok().map(Self::User),
+            _ => None,
+        };
+        told.split_once(':').and_then(read).unwrap_or(Self::Unknown)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_read() {
+        let acme = TenantId::parse("tenant_id", "acme").unwrap();
+        assert_eq!(Change::parse("tenant:acme"), Change::Tenant(acme));
+        assert_eq!(Change::parse("org:a/b"), Change::Org(OrgKey::parse("a", "b").unwrap()));
+        assert_eq!(Change::parse("user:7"), Change::User(7));
+        for odd in ["", "tenant", "tenant:", "tenant:A", "org:a", "user:x", "planet:earth"] {
+            assert_eq!(Change::parse(odd), Change::Unknown, "{odd}");
+        }
+    }
+}

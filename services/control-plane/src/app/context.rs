@@ -1,0 +1,105 @@
+//! What decides whether a request may pass, as the identity database has it
+//! now. The gateway asks, and remembers.
+
+use serde_json::json;
+use yuantus_auth::{
+    Role, caller,
+    tenancy::{NotReady, OrgFacts, TenantFacts, UserFacts},
+};
+use yuantus_domain::{
+    DatabaseState, Error, OrgKey, OrgStatus, Plan, Result, TenantId, TenantStatus,
+};
+use yuantus_identity::{
+    entity::{database, org, tenant},
+    for_org, for_tenant,
+    query::user,
+};
+
+use super::{App, audit};
+
+impl App {
+    /// The tenant of this id.
+    pub async fn tenant_facts(&self, id: &TenantId) -> Result<Option<TenantFacts>> {
+        let found = for_tenant(id).tenant(&self.db).await?;
+        found.map(tenant_facts).transpose()
+    }
+
+    /// The org of this key, with its database.
+    pub async fn org_facts(&self, key: &OrgKey) -> Result<Option<OrgFacts>> {
+        let Some(org) = for_org(key).org(&self.db).await? else { return Ok(None) };
+        let database = for_org(key).database(&self.db).await?;
+        let target = self.bundle.target();
+        Ok(Some(OrgFacts {
+            key: key.clone(),
+            not_ready: not_ready(&org, database.as_ref(), target)?,
+            revision: database.as_ref().map_or(0, |database| database.revision),
+            database: database.map(|database| database.name).unwrap_or_default(),
+        }))
+    }
+
+    /// The user of this id; `None` for one who is gone or not active.
+    pub async fn user_facts(&self, id: i32) -> Result<Option<UserFacts>> {
+        let found = user::by_id(&self.db, id).await?.filter(|user| user.is_active);
+        let Some(user) = found else { return Ok(None) };
+        let names: Vec<String> = serde_json::from_value(user.roles).map_err(Error::internal)?;
+        let roles = names.iter().filter_map(|name| Role::parse(name)).collect();
+        Ok(Some(UserFacts { tenant: user.tenant_id, roles }))
+    }
+
+    /// What a user is in an org, in the tenant's own words; `None` for one who
+    /// is no member of it.
+    pub async fn membership(&self, key: &OrgKey, _user: i32) -> Result<Option<Vec<String>>> {
+        Ok(for_org(key).org(&self.db).await?.map(|_| Vec::new()))
+    }
+
+    /// Records that the caller of the running request, a platform
+    /// administrator, acts within a tenant.
+    pub async fn record_impersonation(&self) -> Result<()> {
+        let Some(caller) = caller::current() else { return Ok(()) };
+        let tenant = caller.tenant.as_ref().map_or("", TenantId::as_str);
+        let org = caller.org.as_ref().map_or("", yuantus_domain::OrgId::as_str);
+        let target = format!("tenants/{tenant}");
+        let details = json!({ "rpc": caller.rpc });
+        audit::record(&self.db, "tenant.impersonate", tenant, org, target, details).await
+    }
+}
+
+/// What a tenant's row says.
+pub(super) fn tenant_facts(row: tenant::Model) -> Result<TenantFacts> {
+    Ok(TenantFacts {
+        id: TenantId::parse("id", &row.id).map_err(|_| unknown("tenants.id", &row.id))?,
+        status: TenantStatus::parse(&row.status)
+            .ok_or_else(|| unknown("tenants.status", &row.status))?,
+        plan: Plan::parse(&row.plan).map_err(|_| unknown("tenants.plan", &row.plan))?,
+        name: row.name,
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    })
+}
+
+fn not_ready(
+    org: &org::Model,
+    database: Option<&database::Model>,
+    target: i64,
+) -> Result<Option<NotReady>> {
+    let status =
+        OrgStatus::parse(&org.status).ok_or_else(|| unknown("orgs.status", &org.status))?;
+    let Some(database) = database else { return Ok(Some(NotReady::MissingSchema)) };
+    let state = DatabaseState::parse(&database.state)
+        .ok_or_else(|| unknown("databases.state", &database.state))?;
+    Ok(match (status, state) {
+        (OrgStatus::Failed, _) | (_, DatabaseState::Failed) => Some(NotReady::ProvisioningFailed),
+        (OrgStatus::Provisioning, _) | (_, DatabaseState::Provisioning) => {
+            Some(NotReady::Provisioning)
+        }
+        (OrgStatus::Active, DatabaseState::Ready) if database.revision >= target => None,
+        (OrgStatus::Active, DatabaseState::Ready) if database.revision == 0 => {
+            Some(NotReady::MissingSchema)
+        }
+        (OrgStatus::Active, DatabaseState::Ready) => Some(NotReady::MigrationMismatch),
+    })
+}
+
+fn unknown(column: &'static str, value: &str) -> Error {
+    Error::internal(yuantus_identity::Error::Unknown { column, value: value.to_owned() })
+}

@@ -1,0 +1,26 @@
+//! What the gateway asks of the identity database to decide about a request.
+
+use async_trait::async_trait;
+use yuantus_auth::tenancy::{OrgFacts, TenantFacts, UserFacts};
+use yuantus_domain::{OrgKey, Result, TenantId};
+
+/// The identity database. The gateway remembers its answers until it hears
+/// that one of them is no longer true.
+#[async_trait]
+pub trait Directory: Send + Sync + 'static {
+    /// The tenant of this id.
+    async fn tenant(&self, id: &TenantId) -> Result<Option<TenantFacts>>;
+
+    /// The org of this key, with its database.
+    async fn org(&self, key: &OrgKey) -> Result<Option<OrgFacts>>;
+
+    /// The user of this id; `None` for one who is gone or not active.
+    async fn user(&self, id: i32) -> Result<Option<UserFacts>>;
+
+    /// What a user is in an org; `None` for one who is no member of it.
+    async fn membership(&self, key: &OrgKey, user: i32) -> Result<Option<Vec<String>>>;
+
+    /// Records that the caller of the running request, a platform
+    /// administrator, acts within a tenant.
+    async fn record_impersonation(&self) -> Result<()>;
+}

@@ -1,0 +1,33 @@
+//! What the gateway asks of the identity database.
+
+use async_trait::async_trait;
+use yuantus_auth::tenancy::{OrgFacts, TenantFacts, UserFacts};
+use yuantus_control_plane::app::App;
+use yuantus_domain::{OrgKey, Result, TenantId};
+use yuantus_gateway::Directory;
+
+/// Answers from the use cases' own connections.
+pub(crate) struct AppDirectory(pub(crate) App);
+
+#[async_trait]
+impl Directory for AppDirectory {
+    async fn tenant(&self, id: &TenantId) -> Result<Option<TenantFacts>> {
+        self.0.tenant_facts(id).await
+    }
+
+    async fn org(&self, key: &OrgKey) -> Result<Option<OrgFacts>> {
+        self.0.org_facts(key).await
+    }
+
+    async fn user(&self, id: i32) -> Result<Option<UserFacts>> {
+        self.0.user_facts(id).await
+    }
+
+    async fn membership(&self, key: &OrgKey, user: i32) -> Result<Option<Vec<String>>> {
+        self.0.membership(key, user).await
+    }
+
+    async fn record_impersonation(&self) -> Result<()> {
+        self.0.record_impersonation().await
+    }
+}
