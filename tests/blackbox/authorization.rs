@@ -127,16 +127,23 @@ async fn reaches_its_own(api: &Api, ann: &str) {
 }
 
 #[tokio::test]
-async fn roles_of_a_token_count_where_they_were_given() {
+async fn roles_count_where_they_were_given() {
     let env = locked().await;
     let api = env.api().await;
+    let platform = login(&api, "platform", "root", ADMIN_PASSWORD).await;
+    call(&api, Some(&platform), "CreateTenant", json!({"id": "acme"})).await.expect("tenant");
     let tokens = Tokens::new(&SECRET.into(), Duration::from_secs(3600)).expect("tokens");
-    let token = |tenant: &str, role: Role| {
+    let mut identity = env.identity().await;
+    let mut token = async |tenant: &str, role: Role| {
+        let sql = "INSERT INTO users (tenant_id, username, password_hash, roles)
+            VALUES ($1, gen_random_uuid()::text, '', jsonb_build_array($2)) RETURNING id";
+        let id = sqlx::query_scalar(sql).bind(tenant).bind(role.as_str());
         let principal = Principal {
-            user_id: 7,
+            user_id: id.fetch_one(&mut identity).await.expect("user"),
             tenant: tenant.into(),
             username: "eve".into(),
-            roles: vec![role],
+            // What the token says is not asked.
+            roles: vec![Role::PlatformAdmin],
             ..Principal::anonymous()
         };
         tokens.issue(&principal).expect("token").0.expose_secret().to_owned()
@@ -148,10 +155,10 @@ async fn roles_of_a_token_count_where_they_were_given() {
         ("platform", Role::TenantAdmin),
         ("platform", Role::Member),
     ] {
-        let status = call(&api, Some(&token(tenant, role)), "ListTenants", json!({})).await;
+        let status = call(&api, Some(&token(tenant, role).await), "ListTenants", json!({})).await;
         refusal(&status.expect_err("not for them"), Code::PermissionDenied);
     }
-    let member = token("acme", Role::Member);
+    let member = token("acme", Role::Member).await;
     call(&api, Some(&member), "GetBundle", json!({})).await.expect("for everybody");
     assert_tidy(&env).await;
 }

@@ -10,6 +10,7 @@ mod authorization;
 mod body;
 mod bundle;
 mod cli;
+mod context;
 mod contract;
 mod crash;
 mod customer;

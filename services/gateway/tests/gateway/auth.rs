@@ -21,7 +21,8 @@ async fn every_route_runs_the_rpc_it_was_authorised_for_and_no_other() {
     let server = TestServer::start().await;
     for route in ROUTES {
         let method = Method::from_bytes(route.verb.as_bytes()).unwrap();
-        server.request(method, &path(route)).send().await.unwrap();
+        let request = server.request(method, &path(route));
+        request.header("x-tenant-id", "acme").header("x-org-id", "hq").send().await.unwrap();
         let call = server.fake.last();
         let ran = format!("/yuantus.controlplane.v1.{}", call.handler);
         assert_eq!(ran, route.rpc);
