@@ -166,6 +166,8 @@ async fn an_org_of_another_bundle_is_told_that_it_has_no_customers() {
 async fn what_breaks_a_rule_is_refused_before_the_database_is_asked() {
     let env = TestEnv::start().await;
     let api = env.api().await;
+    let _worker = env.worker("w", &[]);
+    make_org(&api, "acme").await;
     for (body, field) in [
         (json!({}), "name"),
         (json!({"name": " "}), "name"),

@@ -226,7 +226,7 @@ async fn a_new_password_is_used_at_once_and_an_inactive_tenant_has_no_connection
     let new: i32 = sqlx::query_scalar(pid).fetch_one(&mut identity).await.expect("session");
     assert_ne!(old, new, "the session of the former password is closed");
 
-    identity.execute("UPDATE tenants SET status = 'FAILED'").await.expect("status");
+    identity.execute("UPDATE tenants SET status = 'SUSPENDED'").await.expect("status");
     let request = of_org(&api, ("acme", "hq"), Method::GET, CUSTOMERS);
     problem(request.send().await.expect("answer"), 403).await;
     until_sessions(&env, 0).await;

@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_util::task::TaskTracker;
-use yuantus_domain::OrgKey;
+use yuantus_domain::{OrgKey, TenantId};
 
 use crate::{
     Error, Login, Result, Session, TenantServer,
@@ -103,6 +103,13 @@ impl Connections {
         state.tidy(key);
         drop(state);
         self.0.close_all(idle);
+    }
+
+    /// Gives up the connections to all databases of a tenant.
+    pub fn forget_tenant(&self, tenant: &TenantId) {
+        let keys = self.0.state().hands.keys().filter(|key| key.tenant == *tenant).cloned();
+        let keys: Vec<OrgKey> = keys.collect();
+        keys.iter().for_each(|key| self.forget(key));
     }
 
     /// How many connections there are, those being made or closed included.

@@ -9,13 +9,23 @@ use std::{fmt, str::FromStr};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use yuantus_auth::caller;
-use yuantus_domain::{DatabaseState, Error, OrgKey, Result, TenantStatus};
+use yuantus_domain::{Change, DatabaseState, Error, OrgKey, Result, TenantStatus};
 use yuantus_identity::{for_org, for_tenant};
 use yuantus_tenant_data::{Login, Session};
 
 use super::App;
 
 impl App {
+    /// Gives up connections to what changed: an org's database may have
+    /// another password now, and that of a tenant no longer be served.
+    pub fn forget_connections(&self, change: &Change) {
+        match change {
+            Change::Tenant(tenant) => self.data.forget_tenant(tenant),
+            Change::Org(key) => self.data.forget(key),
+            Change::Listening | Change::Lost | Change::User(_) | Change::Unknown => {}
+        }
+    }
+
     /// A connection to an org's database, as the org's own role. What is known
     /// of a database that may not be used is forgotten here.
     pub(super) async fn data_session(&self, key: &OrgKey) -> Result<Session> {

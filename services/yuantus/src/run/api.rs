@@ -76,8 +76,11 @@ impl Api {
             settings: limits_and_names(config, common)?,
         });
         let memory = Memory::new(Arc::new(AppDirectory(app.clone())));
-        let heard = memory.clone();
-        let hear = move |change| heard.hear(change);
+        let (heard, data) = (memory.clone(), app.clone());
+        let hear = move |change| {
+            data.forget_connections(&change);
+            heard.hear(change);
+        };
         background.spawn(yuantus_identity::changes::run_listen(pool, hear, stop.clone()));
         let mut settings = GatewaySettings::new(tokens, memory, status);
         settings.hosts = hosts(config);
