@@ -16,6 +16,7 @@ mod crash;
 mod customer;
 mod data;
 mod dev;
+mod gate;
 mod idempotency;
 mod input;
 mod lane;

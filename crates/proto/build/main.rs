@@ -30,6 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for file in FILES {
         compiler.open_file(format!("yuantus/controlplane/v1/{file}.proto"))?;
     }
+    compiler.open_file("envoy/service/auth/v3/external_auth.proto")?;
     let encoded = compiler.encode_file_descriptor_set();
     fs::write(out.join("descriptor_set.bin"), &encoded)?;
 

@@ -21,6 +21,17 @@ pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/yuantus.controlplane.v1.rest.rs"));
 }
 
+/// Envoy's external authorization, as far as we speak it.
+pub mod envoy {
+    #![allow(
+        missing_docs,
+        clippy::all,
+        clippy::unwrap_used,
+        reason = "generated: its documentation is the comments in proto/"
+    )]
+    include!(concat!(env!("OUT_DIR"), "/envoy.service.auth.v3.rs"));
+}
+
 /// The encoded `FileDescriptorSet`, comments and imports included: for
 /// reflection, and for tests that walk every RPC.
 pub const FILE_DESCRIPTOR_SET: &[u8] =

@@ -107,8 +107,8 @@ impl Connections {
 
     /// Gives up the connections to all databases of a tenant.
     pub fn forget_tenant(&self, tenant: &TenantId) {
-        let keys = self.0.state().hands.keys().filter(|key| key.tenant == *tenant).cloned();
-        let keys: Vec<OrgKey> = keys.collect();
+        let of_tenant = |key: &&OrgKey| key.tenant == *tenant;
+        let keys: Vec<OrgKey> = self.0.state().hands.keys().filter(of_tenant).cloned().collect();
         keys.iter().for_each(|key| self.forget(key));
     }
 

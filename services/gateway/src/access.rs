@@ -8,8 +8,10 @@ use std::collections::HashMap;
 use yuantus_auth::permission::{Access, Permission, Scope};
 use yuantus_proto::access::{self, ACCESS, MethodAccess};
 
-/// gRPC's own methods, open to anybody.
+/// gRPC's own methods, and the one by which Envoy asks whether somebody else
+/// may pass: open to anybody.
 const PUBLIC: &[&str] = &[
+    "/envoy.service.auth.v3.Authorization/Check",
     "/grpc.health.v1.Health/Check",
     "/grpc.health.v1.Health/Watch",
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",

@@ -19,6 +19,7 @@ use crate::{
     cors::Cors,
     deadline::Deadline,
     fixed::Fixed,
+    gate::{Gate, is_gate},
     grpc, headers,
     observer::Observer,
     problem::Problem,
@@ -31,7 +32,9 @@ use crate::{
 /// Everything requests are answered from.
 pub struct Front {
     /// The authentication layer.
-    pub admission: Admission,
+    pub admission: Arc<Admission>,
+    /// Decides for proxies.
+    pub gate: Arc<Gate>,
     /// gRPC.
     pub grpc: Routes,
     /// REST.
@@ -73,6 +76,11 @@ impl Reply {
     /// What is the same for everybody, probes above all.
     fn fixed(answer: Result<Response<Body>, Problem>, facts: &RequestFacts) -> Self {
         let response = answer.unwrap_or_else(|problem| problem.into_response(&facts.request_id));
+        Self { response, caller: None, quiet: true }
+    }
+
+    /// That a proxy may hand a request on.
+    pub fn passed(response: Response<Body>) -> Self {
         Self { response, caller: None, quiet: true }
     }
 
@@ -119,6 +127,9 @@ impl Front {
             return self.call_grpc(request, facts).await;
         }
         let (method, path) = (request.method(), request.uri().path());
+        if is_gate(path) {
+            return self.gate.answer(request.uri(), request.headers(), facts).await;
+        }
         if let Some(answer) = self.cors.preflight(method, request.headers()) {
             return Reply::fixed(answer, facts);
         }

@@ -26,6 +26,7 @@ mod credentials;
 mod deadline;
 mod fixed;
 mod front;
+mod gate;
 mod grpc;
 mod handshake;
 mod headers;

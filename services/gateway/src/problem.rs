@@ -12,6 +12,8 @@ use crate::{observer::Wrong, status_code, status_details::StatusDetails};
 /// What who asked for too much is told.
 pub const TIMED_OUT: &str = "the request was given up: it took too long";
 
+const CONTENT_TYPE: &str = "application/problem+json";
+
 /// An error answer, still without the request's id.
 #[derive(Debug)]
 pub struct Problem {
@@ -114,8 +116,33 @@ impl Problem {
         self
     }
 
-    /// The answer.
-    pub fn into_response(self, request_id: &str) -> Response<Body> {
+    /// Its HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The same problem under another HTTP status.
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// What happened, for people.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The headers of its answer, as text.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, String)> {
+        let own = self
+            .header
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?.to_owned())));
+        own.chain([(header::CONTENT_TYPE.as_str(), CONTENT_TYPE.to_owned())])
+    }
+
+    /// The document.
+    pub fn body(&self, request_id: &str) -> String {
         let document = Document {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
@@ -127,10 +154,14 @@ impl Problem {
             field: self.field.as_deref(),
         };
         // Strings and a number: this cannot fail.
-        let body = serde_json::to_vec(&document).unwrap_or_default();
-        let mut response = Response::new(Body::from(body));
+        serde_json::to_string(&document).unwrap_or_default()
+    }
+
+    /// The answer.
+    pub fn into_response(self, request_id: &str) -> Response<Body> {
+        let mut response = Response::new(Body::from(self.body(request_id)));
         *response.status_mut() = self.status;
-        let problem = HeaderValue::from_static("application/problem+json");
+        let problem = HeaderValue::from_static(CONTENT_TYPE);
         response.headers_mut().insert(header::CONTENT_TYPE, problem);
         response.extensions_mut().insert(Wrong(self.detail));
         if let Some((name, value)) = self.header {

@@ -8,11 +8,14 @@ use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
 use tonic_reflection::server::Builder as Reflection;
 use tracing::{info, warn};
-use yuantus_proto::v1::{
-    audit_service_server::AuditService, auth_service_server::AuthService,
-    backup_service_server::BackupService, customer_service_server::CustomerService,
-    migration_service_server::MigrationService, operation_service_server::OperationService,
-    org_service_server::OrgService, tenant_service_server::TenantService,
+use yuantus_proto::{
+    envoy::authorization_server::AuthorizationServer,
+    v1::{
+        audit_service_server::AuditService, auth_service_server::AuthService,
+        backup_service_server::BackupService, customer_service_server::CustomerService,
+        migration_service_server::MigrationService, operation_service_server::OperationService,
+        org_service_server::OrgService, tenant_service_server::TenantService,
+    },
 };
 
 use crate::{
@@ -23,8 +26,10 @@ use crate::{
     deadline::Deadline,
     fixed::Fixed,
     front::Front,
+    gate::{EnvoyGate, Gate},
     health::{Health, bounded},
     routes::RouteTable,
+    services::MAX_REQUEST_BYTES,
 };
 
 /// How often `grpc.health.v1` looks again.
@@ -54,15 +59,20 @@ where
 {
     let address = listener.local_addr().map_err(|source| Error::ListenerAddress { source })?;
     let (reporter, health_service) = tonic_health::server::health_reporter();
-    let grpc = with_reflection(services.grpc().add_service(health_service))?;
-    let admission = Admission::new(
+    let admission = Arc::new(Admission::new(
         settings.auth_mode,
         settings.tokens.clone(),
         settings.hosts.clone(),
         settings.memory.clone(),
-    );
+    ));
+    let gate = Arc::new(Gate::new(Arc::clone(&admission), settings.to_status));
+    let envoy = AuthorizationServer::new(EnvoyGate(Arc::clone(&gate)));
+    let grpc = services.grpc().add_service(health_service);
+    let grpc =
+        with_reflection(grpc.add_service(envoy.max_decoding_message_size(MAX_REQUEST_BYTES)))?;
     let front = Arc::new(Front {
         admission,
+        gate,
         grpc: grpc.prepare(),
         rest: services.rest(settings.to_status),
         routes: RouteTable::new(),

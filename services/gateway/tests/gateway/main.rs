@@ -13,6 +13,7 @@ mod directory;
 mod drain;
 mod errors;
 mod fakes;
+mod gate;
 mod grpc;
 mod hardening;
 mod health;
