@@ -35,8 +35,9 @@ pub struct NewOperation {
     pub request_id: String,
     /// How many attempts each step gets.
     pub max_attempts: i32,
-    /// How many unfinished operations the lane may hold.
-    pub lane_depth: u64,
+    /// How many unfinished operations the lane may hold; `None` where the org,
+    /// and with it the lane, is made in this transaction.
+    pub lane_depth: Option<u64>,
 }
 
 /// What came of it.
@@ -113,7 +114,9 @@ pub async fn enqueue(txn: &impl ConnectionTrait, new: NewOperation) -> Result<En
     {
         return Ok(Enqueued::Before(before));
     }
-    refuse_full_lane(txn, &lane, new.lane_depth).await?;
+    if let Some(depth) = new.lane_depth {
+        refuse_full_lane(txn, &lane, depth).await?;
+    }
     inserted.map(Enqueued::New).ok_or_else(|| {
         yuantus_identity::Error::Unknown { column: "operations.id", value: id.to_string() }.into()
     })

@@ -32,6 +32,7 @@ enum Stop {
 /// What one step (or the unwinding) came to, interrupts included.
 enum Came {
     Advance(Option<DatabaseTransaction>),
+    Done(DatabaseTransaction),
     Wait { reason: String, delay: Duration },
     Retry { reason: &'static str, message: String },
     Fail { reason: &'static str, message: String },
@@ -99,6 +100,13 @@ async fn step<D: Sync + 'static>(
             crashpoint!(format!("{point}.recorded"));
             Ok(last)
         }
+        Came::Done(txn) => {
+            crashpoint!(format!("{point}.after"));
+            let steps = i32::try_from(names.len()).unwrap_or(i32::MAX);
+            end(run, Some(txn), OperationState::Succeeded, steps).await?;
+            crashpoint!(format!("{point}.recorded"));
+            Ok(true)
+        }
         Came::Wait { reason, delay } => {
             persist(run, || release(run, delay, 0, &reason)).await.map(|()| true)
         }
@@ -120,7 +128,7 @@ async fn step<D: Sync + 'static>(
 /// In the crash tests every step is run once more before it is recorded.
 async fn repeat<D: Sync + 'static>(step: &dyn Step<D>, deps: &D, run: &Run) -> StepResult {
     if crashpoint::repeats_steps()
-        && let Outcome::AdvanceIn(txn) = step.run(deps, run).await?
+        && let Outcome::AdvanceIn(txn) | Outcome::DoneIn(txn) = step.run(deps, run).await?
     {
         run.commit(txn).await?;
     }
@@ -138,7 +146,7 @@ async fn unwind<D: Sync + 'static>(
     let came = attempt(run, clean_up(task, deps, run)).await;
     crashpoint!(format!("{}.unwind.after", run.kind));
     let state = match came {
-        Came::Advance(Some(txn)) => {
+        Came::Advance(Some(txn)) | Came::Done(txn) => {
             let steps = run.operation.steps.as_array().map_or(0, Vec::len);
             let steps = i32::try_from(steps).unwrap_or(i32::MAX);
             return end(run, Some(txn), OperationState::Succeeded, steps).await;
@@ -165,6 +173,7 @@ async fn unwind<D: Sync + 'static>(
     };
     match attempt(run, recorded).await {
         Came::Advance(txn) => end(run, txn, state, run.operation.step).await,
+        Came::Done(txn) => end(run, Some(txn), state, run.operation.step).await,
         Came::Stop(stop) => Err(stop),
         Came::Wait { reason, .. } | Came::Retry { message: reason, .. } => {
             let delay = backoff.delay(run.operation.attempt);
@@ -207,6 +216,7 @@ async fn attempt(run: &Run, work: impl Future<Output = StepResult>) -> Came {
     match result {
         Ok(Ok(Outcome::Advance)) => Came::Advance(None),
         Ok(Ok(Outcome::AdvanceIn(txn))) => Came::Advance(Some(txn)),
+        Ok(Ok(Outcome::DoneIn(txn))) => Came::Done(txn),
         Ok(Ok(Outcome::Wait { reason, delay })) => Came::Wait { reason, delay },
         Ok(Err(StepError::Retry { reason, message, .. })) => Came::Retry { reason, message },
         Ok(Err(StepError::Fail { reason, message, .. })) => Came::Fail { reason, message },

@@ -17,6 +17,9 @@ pub enum Outcome {
     /// Done, with writes to the identity database that are to be committed
     /// together with the record of it. The transaction comes from [`Run::begin`].
     AdvanceIn(DatabaseTransaction),
+    /// Done, and with these writes so is the whole operation: the steps that
+    /// follow have nothing left to do. The transaction comes from [`Run::begin`].
+    DoneIn(DatabaseTransaction),
     /// Not yet: look again after a while.
     Wait {
         /// What it waits for, for people.

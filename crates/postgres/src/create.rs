@@ -17,7 +17,7 @@ use crate::{
     bootstrap::OWNER_ROLE,
     catalog,
     identifier::Literal,
-    session::{Doing, SHORT},
+    session::{Doing, SHORT, Session},
 };
 
 /// The schema `public` and the rights on what will be made. A restore gets the
@@ -38,6 +38,17 @@ const RIGHTS: &str = "\
     ALTER DEFAULT PRIVILEGES FOR ROLE yuantus_tenant_owner \
       GRANT USAGE ON TYPES TO yuantus_tenant_app; ";
 
+/// Whether a clone is connected to once before it is marked. The first session
+/// of a database writes the cache files that all later ones begin with, which
+/// takes longer than the rest of a login: with a spare that is not the tenant's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Warm {
+    /// It is to wait for an org.
+    Yes,
+    /// Somebody waits for it.
+    No,
+}
+
 impl LaneSession {
     /// Makes an empty database, or finishes one that was begun: owned by the
     /// owner role, UTF-8, closed to PUBLIC. Unless it is to be restored into,
@@ -48,7 +59,7 @@ impl LaneSession {
              ENCODING 'UTF8' STRATEGY WAL_LOG",
             Identifier::from(name)
         );
-        let open = self.create(name, marker, sql).await?;
+        let open = self.create(name, marker, sql, Warm::No).await?;
         if open { self.prepare_inside(name, marker.kind).await } else { Ok(()) }
     }
 
@@ -58,13 +69,14 @@ impl LaneSession {
         template: &DatabaseName,
         name: &DatabaseName,
         marker: &Marker,
+        warm: Warm,
     ) -> Result<()> {
         let sql = format!(
             "CREATE DATABASE {} OWNER {OWNER_ROLE} TEMPLATE {} STRATEGY WAL_LOG",
             Identifier::from(name),
             Identifier::from(template)
         );
-        self.create(name, marker, sql).await.map(drop)
+        self.create(name, marker, sql, warm).await.map(drop)
     }
 
     /// Closes a finished template: nobody connects to it any more, so it can
@@ -98,6 +110,7 @@ impl LaneSession {
         name: &DatabaseName,
         marker: &Marker,
         create: String,
+        warm: Warm,
     ) -> Result<bool> {
         let doing = Doing("create database", name.as_str());
         let found = self.look_up(doing, name).await?;
@@ -106,13 +119,20 @@ impl LaneSession {
         } else {
             self.run(doing, create).await?;
         }
-        let mark = format!(
-            "REVOKE ALL ON DATABASE {} FROM PUBLIC; {}",
-            Identifier::from(name),
-            comment(name, marker)
-        );
-        self.run(doing, mark).await?;
+        let revoke = format!("REVOKE ALL ON DATABASE {} FROM PUBLIC; ", Identifier::from(name));
+        if warm == Warm::Yes {
+            self.run(doing, revoke.clone()).await?;
+            self.warm(name).await?;
+        }
+        self.run(doing, revoke + &comment(name, marker)).await?;
         Ok(found.is_none_or(|found| found.allows_connections))
+    }
+
+    async fn warm(&self, name: &DatabaseName) -> Result<()> {
+        let options = self.server.options(Some(name)).application_name(&self.tag().to_string());
+        let session = Session::new(self.server.connect(&options).await?);
+        session.close().await;
+        Ok(())
     }
 
     async fn prepare_inside(&mut self, name: &DatabaseName, kind: Kind) -> Result<()> {

@@ -37,6 +37,7 @@ pub use access::DatabaseAccess;
 pub use assignment::Assignment;
 pub use bootstrap::{APP_ROLE, OWNER_ROLE};
 pub use catalog::DatabaseInfo;
+pub use create::Warm;
 pub use error::{Error, Result};
 pub use identifier::Identifier;
 pub use lane::LaneTag;

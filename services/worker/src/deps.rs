@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use sea_orm::DatabaseConnection;
 use secrecy::SecretString;
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 use yuantus_audit::Retention;
 use yuantus_auth::{Sealer, Signer, purpose};
@@ -15,7 +15,7 @@ use yuantus_postgres::{Assignment, Kind, LaneSession, Marker, Server, Tools};
 use yuantus_storage::ObjectStore;
 use yuantus_tenant_schema::Bundle;
 
-use crate::failure;
+use crate::{Spares, failure};
 
 /// What the steps and loops work with.
 pub struct Deps {
@@ -37,8 +37,8 @@ pub struct Deps {
     pub audit: Audit,
     /// Numbers.
     pub limits: Limits,
-    /// Wakes the loop that keeps spare databases.
-    pub spare_taken: Notify,
+    /// Tells the loop that keeps spare databases of those that were taken.
+    pub spares: Spares,
     /// Whether the server has its group roles.
     pub bootstrapped: OnceCell<()>,
 }

@@ -9,6 +9,7 @@ mod failure;
 mod loops;
 mod names;
 mod progress;
+mod spares;
 pub mod tasks;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use yuantus_operations::{Notifier, Settings, run_worker};
 
 pub use deps::{Audit, Deps, Limits};
+pub use spares::Spares;
 
 /// Runs operations and loops until `shutdown`; with `once`, until there is
 /// nothing left to do.

@@ -1,8 +1,6 @@
 //! The orgs' databases.
 
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::Set,
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, ExprTrait},
 };
@@ -10,7 +8,7 @@ use yuantus_domain::{DatabaseName, DatabaseState};
 
 use crate::{
     Context, OrgScope, Result, TenantScope,
-    entity::database::{ActiveModel, Column, Entity, Model},
+    entity::database::{Column, Entity, Model},
 };
 
 /// At most `limit` databases after `(tenant, org)`, in that order, of all
@@ -61,27 +59,6 @@ impl OrgScope<'_> {
             .one(db)
             .await
             .during("find database")
-    }
-
-    /// Records the database that is to be made, with its sealed password.
-    pub async fn insert_database(
-        &self,
-        db: &impl ConnectionTrait,
-        name: &DatabaseName,
-        sealed_password: Vec<u8>,
-    ) -> Result<Model> {
-        ActiveModel {
-            tenant_id: Set(self.tenant_id().into()),
-            org_id: Set(self.org_id().into()),
-            name: Set(name.to_string()),
-            role: Set(name.to_string()),
-            state: Set(DatabaseState::Provisioning.as_str().into()),
-            sealed_password: Set(sealed_password),
-            ..Default::default()
-        }
-        .insert(db)
-        .await
-        .during("insert database")
     }
 
     /// Records where the database is.

@@ -1,18 +1,26 @@
 //! Orgs.
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    Statement, sea_query::Expr,
 };
-use yuantus_domain::{DatabaseState, OrgStatus};
+use yuantus_domain::{DatabaseName, DatabaseState, OrgStatus};
 
 use crate::{
     Context, OrgScope, Result, TenantScope,
     entity::{
         database,
-        org::{ActiveModel, Column, Entity, Model},
+        org::{Column, Entity, Model},
     },
 };
+
+/// The role has the database's name.
+const INSERT: &str = "
+WITH org AS (
+    INSERT INTO orgs (tenant_id, id, name, status) VALUES ($1, $2, $3, 'PROVISIONING')
+)
+INSERT INTO databases (tenant_id, org_id, name, role, state, sealed_password)
+VALUES ($1, $2, $4, $4, 'PROVISIONING', $5)";
 
 /// An org with its database.
 pub type OrgAndDatabase = (Model, database::Model);
@@ -65,18 +73,26 @@ impl OrgScope<'_> {
             .during("lock org")
     }
 
-    /// Records the org; its database is still to be made.
-    pub async fn insert_org(&self, db: &impl ConnectionTrait, name: &str) -> Result<Model> {
-        ActiveModel {
-            tenant_id: Set(self.tenant_id().into()),
-            id: Set(self.org_id().into()),
-            name: Set(name.into()),
-            status: Set(OrgStatus::Provisioning.as_str().into()),
-            ..Default::default()
-        }
-        .insert(db)
-        .await
-        .during("insert org")
+    /// Records the org and its database, which is still to be made, with the
+    /// sealed password of its role.
+    pub async fn insert(
+        &self,
+        db: &impl ConnectionTrait,
+        name: &str,
+        database: &DatabaseName,
+        sealed_password: Vec<u8>,
+    ) -> Result<()> {
+        let values = [
+            self.tenant_id().into(),
+            self.org_id().into(),
+            name.into(),
+            database.as_str().into(),
+            sealed_password.into(),
+        ];
+        db.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, INSERT, values))
+            .await
+            .during("insert org")
+            .map(drop)
     }
 
     /// Records that setting the org up failed, and for people why; one that is

@@ -1,4 +1,4 @@
-use yuantus_postgres::{Error, Identifier, Kind, Server};
+use yuantus_postgres::{Error, Identifier, Kind, Server, Warm};
 
 use crate::fixture::{Fixture, marker, refusal, run};
 
@@ -33,7 +33,7 @@ async fn making_twice_makes_once() {
 
     let spare = fixture.name("spare");
     for _ in 0..2 {
-        lane.clone_template(&template, &spare, &marker(Kind::Spare)).await.unwrap();
+        lane.clone_template(&template, &spare, &marker(Kind::Spare), Warm::Yes).await.unwrap();
     }
     let spares = fixture.server.databases(Kind::Spare).await.unwrap();
     assert!(spares.iter().any(|info| info.name == spare && info.allows_connections));

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 use yuantus_domain::DatabaseName;
 use yuantus_postgres::{
-    Assignment, Kind, LaneSession, Marker, PrivateServer, PrivateServerSettings, Server,
+    Assignment, Kind, LaneSession, Marker, PrivateServer, PrivateServerSettings, Server, Warm,
 };
 
 pub const PLANE: &str = "00000000-0000-4000-8000-000000000001";
@@ -126,7 +126,7 @@ impl Fixture {
     pub async fn spare(&self, template: &DatabaseName, what: &str) -> DatabaseName {
         let name = self.name(what);
         let mut lane = self.lane(what).await;
-        lane.clone_template(template, &name, &marker(Kind::Spare)).await.unwrap();
+        lane.clone_template(template, &name, &marker(Kind::Spare), Warm::No).await.unwrap();
         lane.close().await;
         name
     }

@@ -33,7 +33,8 @@ impl App {
         let name = display_name(&asked.name, key.org.as_str())?;
         let request = json!({ "rpc": "CreateOrg", "org": key, "name": name });
         let new = self.operation(OperationType::CreateDatabase, key, request.clone())?;
-        let new = NewOperation { idempotency: asked.idempotency.clone(), ..new };
+        let idempotency = asked.idempotency.clone();
+        let new = NewOperation { idempotency, lane_depth: None, ..new };
         if let Some(before) = self.asked_before(&new).await? {
             return Ok(before);
         }
@@ -75,8 +76,7 @@ impl App {
             true => Error::exists("org", key),
             false => error.into(),
         };
-        for_org(key).insert_org(txn, name).await.map_err(taken)?;
-        for_org(key).insert_database(txn, &database, sealed).await.map_err(taken)?;
+        for_org(key).insert(txn, name, &database, sealed).await.map_err(taken)?;
         Ok(())
     }
 
@@ -114,15 +114,15 @@ impl App {
             actor: caller::principal()?.display_name(),
             request_id: caller.map(|c| c.request_id.clone()).unwrap_or_default(),
             max_attempts: self.settings.max_attempts,
-            lane_depth: self.settings.lane_depth,
+            lane_depth: Some(self.settings.lane_depth),
         })
     }
 
     /// Reads one org.
     pub async fn get_org(&self, key: &OrgKey) -> Result<OrgAndDatabase> {
         caller::principal()?.may_act_for(&key.tenant)?;
-        let org = for_org(key).org(&self.db).await?;
-        let database = for_org(key).database(&self.db).await?;
+        let scope = for_org(key);
+        let (org, database) = tokio::try_join!(scope.org(&self.db), scope.database(&self.db))?;
         org.zip(database).ok_or_else(|| Error::not_found("org", key))
     }
 

@@ -54,9 +54,10 @@ async fn run_loops(deps: &Deps) {
 
 async fn keep_spares(deps: &Deps) {
     loop {
+        deps.spares.look();
         report("spare databases", spares::fill(deps).await);
         tokio::select! {
-            () = deps.spare_taken.notified() => {}
+            () = deps.spares.wanted(deps.limits.spares) => {}
             () = tokio::time::sleep(SPARES) => {}
         }
     }

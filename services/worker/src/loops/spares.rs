@@ -2,7 +2,7 @@
 
 use yuantus_identity::query::deployment;
 use yuantus_operations::StepError;
-use yuantus_postgres::{DatabaseInfo, Kind, LaneSession};
+use yuantus_postgres::{DatabaseInfo, Kind, LaneSession, Warm};
 
 use super::templates;
 use crate::{Deps, failure, names};
@@ -53,7 +53,9 @@ async fn fill_from(deps: &Deps, lane: &mut LaneSession) -> Result<(), StepError>
             }
             _ => {}
         }
-        lane.clone_template(&template, &name, &marker).await.map_err(failure::postgres)?;
+        lane.clone_template(&template, &name, &marker, Warm::Yes)
+            .await
+            .map_err(failure::postgres)?;
     }
     templates::drop_old(deps, lane, &template).await
 }

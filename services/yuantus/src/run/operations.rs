@@ -2,17 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    sync::{Notify, OnceCell},
-    task::JoinSet,
-};
+use tokio::{sync::OnceCell, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use yuantus_config::Config;
 use yuantus_identity::query::deployment;
 use yuantus_operations::{Notifier, Settings, backoff::Backoff};
 use yuantus_postgres::Tools;
-use yuantus_worker::{Deps, Limits};
+use yuantus_worker::{Deps, Limits, Spares};
 
 use super::common::{Common, refused, retention};
 use crate::failure::{Failure, chain};
@@ -65,7 +62,7 @@ pub(crate) async fn run_operations(
             spares: config.tenants.spare_target as usize,
             tombstone_retention: Duration::from_secs(config.tenants.tombstone_retention_seconds),
         },
-        spare_taken: Notify::new(),
+        spares: Spares::default(),
         bootstrapped: OnceCell::new(),
     });
     let worked = yuantus_worker::run(db, deps, notifier, settings(config), once, shutdown).await;

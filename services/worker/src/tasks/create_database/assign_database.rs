@@ -1,11 +1,12 @@
 //! Gives a spare database its name, role and password; makes one where there
-//! is none.
+//! is none. One that came from the template of this bundle is ready with that.
 
 use async_trait::async_trait;
 use yuantus_domain::DatabaseName;
 use yuantus_operations::{Outcome, Run, Step, StepError, StepResult, crashpoint};
-use yuantus_postgres::{Assignment, DatabaseInfo, Kind, LaneSession};
+use yuantus_postgres::{Assignment, DatabaseInfo, Kind, LaneSession, Warm};
 
+use super::record_ready;
 use crate::{Deps, failure, names};
 
 pub(super) struct AssignDatabase;
@@ -27,38 +28,45 @@ impl Step<Deps> for AssignDatabase {
         };
         let (assignment, mut lane) = tokio::try_join!(wanted, deps.lane(run))?;
         let (there, spares) = look(deps, run, &mut lane, &assignment.database).await?;
-        match there {
+        let fingerprint = match there {
             None => assign(deps, run, &mut lane, assignment, spares).await?,
             Some(info) => match info.marker {
                 Some(marker) if marker.operation == assignment.marker.operation => {
                     let assignment = Assignment { marker, ..assignment };
                     lane.ensure_assigned(&assignment).await.map_err(failure::postgres)?;
+                    assignment.marker.fingerprint
                 }
                 _ => {
                     let message = format!("database `{}` exists already", assignment.database);
                     return Err(StepError::refuse("DATABASE_EXISTS", message));
                 }
             },
+        };
+        deps.spares.took_one();
+        if fingerprint != deps.bundle.fingerprint() {
+            lane.close().await;
+            return Ok(Outcome::Advance);
         }
-        lane.close().await;
-        deps.spare_taken.notify_one();
-        Ok(Outcome::Advance)
+        let ready = record_ready(deps, run, deps.bundle.target());
+        let ((), txn) = tokio::join!(lane.close(), ready);
+        Ok(Outcome::DoneIn(txn?))
     }
 }
 
+/// Answers the fingerprint of the bundle that the database is at.
 async fn assign(
     deps: &Deps,
     run: &Run,
     lane: &mut LaneSession,
     mut assignment: Assignment,
     spares: Vec<(DatabaseName, String)>,
-) -> Result<(), StepError> {
+) -> Result<String, StepError> {
     for (spare, fingerprint) in spares {
         run.check()?;
         assignment.marker.fingerprint = fingerprint;
         if lane.assign(&spare, &assignment).await.map_err(failure::postgres)? {
             crashpoint!("CreateDatabase.assign_database.after_assign");
-            return Ok(());
+            return Ok(assignment.marker.fingerprint);
         }
     }
     let (own, fingerprint) = make_spare(deps, run, lane).await?;
@@ -66,7 +74,7 @@ async fn assign(
     assignment.marker.fingerprint = fingerprint;
     if lane.assign(&own, &assignment).await.map_err(failure::postgres)? {
         crashpoint!("CreateDatabase.assign_database.after_assign");
-        return Ok(());
+        return Ok(assignment.marker.fingerprint);
     }
     Err(StepError::Retry {
         reason: "DATABASE_UNAVAILABLE",
@@ -125,7 +133,7 @@ async fn make_spare(
     let mut marker = deps.marker(Kind::Spare, fingerprint);
     marker.operation = Some(run.id().to_string());
     let made = match ready {
-        true => lane.clone_template(&template, &own, &marker).await,
+        true => lane.clone_template(&template, &own, &marker, Warm::No).await,
         false => lane.create_blank(&own, &marker).await,
     };
     made.map_err(failure::postgres)?;

@@ -2,10 +2,9 @@
 //! records that it can be used.
 
 use async_trait::async_trait;
-use yuantus_domain::OrgStatus;
-use yuantus_identity::for_org;
 use yuantus_operations::{Outcome, Run, Step, StepResult};
 
+use super::record_ready;
 use crate::{Deps, failure, tasks::migrate_database::migrate};
 
 pub(super) struct MigrateDatabase;
@@ -26,9 +25,6 @@ impl Step<Deps> for MigrateDatabase {
             Some(marker) if marker.fingerprint == fingerprint => deps.bundle.target(),
             _ => migrate(deps, run, &name).await?,
         };
-        let txn = run.begin().await?;
-        for_org(run.key()).set_database_ready(&txn, revision, fingerprint).await?;
-        for_org(run.key()).set_org_status(&txn, OrgStatus::Active, "").await?;
-        Ok(Outcome::AdvanceIn(txn))
+        Ok(Outcome::AdvanceIn(record_ready(deps, run, revision).await?))
     }
 }
