@@ -4,7 +4,6 @@
 //! schema's size. A tenant's role may connect to its own database alone, and
 //! has data rights through the app role only.
 
-use secrecy::SecretString;
 use sqlx::Row;
 use yuantus_domain::DatabaseName;
 
@@ -15,7 +14,6 @@ use crate::{
     catalog,
     create::comment,
     identifier::Literal,
-    scram,
     session::Doing,
 };
 
@@ -26,14 +24,35 @@ pub struct Assignment {
     pub database: DatabaseName,
     /// The role the tenant logs in as.
     pub role: String,
-    /// The role's password; the server gets a verifier of it.
-    pub password: SecretString,
+    /// What the server gets of the role's password: [`crate::scram::verifier`].
+    pub verifier: String,
     /// How many connections the role may have.
     pub connection_limit: u32,
     /// After how many seconds the server ends a statement; 0 is never.
     pub statement_timeout_seconds: u32,
     /// The marker of the finished database.
     pub marker: Marker,
+}
+
+/// A spare database that may become an org's.
+#[derive(Clone, Debug)]
+pub struct Spare {
+    /// Its name.
+    pub name: DatabaseName,
+    /// Only if it came from the bundle with this fingerprint; any if `None`.
+    pub bundle: Option<String>,
+}
+
+/// How an org came to its database; with the fingerprint of the bundle that
+/// the database is at, empty for none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Assigned {
+    /// It is one of the spares.
+    Spare(String),
+    /// The same operation had done it before.
+    Already(String),
+    /// It did not: none of the spares can be had.
+    Nothing,
 }
 
 /// What is known of the tenant's role before a transaction makes it.
@@ -49,12 +68,22 @@ pub(crate) enum Role {
 pub(crate) struct Found {
     databases: Vec<DatabaseInfo>,
     pub(crate) role: Role,
-    busy: bool,
+    busy: Vec<String>,
 }
 
 impl Found {
     pub(crate) fn get(&self, name: &DatabaseName) -> Option<&DatabaseInfo> {
         self.databases.iter().find(|info| info.name == *name)
+    }
+
+    fn is_busy(&self, name: &DatabaseName) -> bool {
+        self.busy.iter().any(|busy| busy == name.as_str())
+    }
+
+    /// The marker of a spare of the plane of `marker` that nobody uses.
+    fn spare(&self, name: &DatabaseName, marker: &Marker) -> Option<&Marker> {
+        let found = self.get(name).filter(|_| !self.is_busy(name))?.marker.as_ref()?;
+        (found.kind == Kind::Spare && found.plane == marker.plane).then_some(found)
     }
 }
 
@@ -64,20 +93,75 @@ impl LaneSession {
     /// if it has the same owner, and the spare is left alone.
     pub async fn assign(&mut self, spare: &DatabaseName, assignment: &Assignment) -> Result<bool> {
         let doing = Doing("assign database", assignment.database.as_str());
-        let verifier = scram::verifier(&assignment.password);
-        let outcome = self.assign_in_transaction(doing, spare, assignment, &verifier).await;
+        let outcome = self.assign_in_transaction(doing, spare, assignment).await;
         match self.settle(doing, outcome).await {
             Err(error) if error.is_sqlstate(&["3D000", "55006"]) => Ok(false),
             outcome => outcome,
         }
     }
 
+    /// Makes the first of `spares` that can be had the org's database, and
+    /// gives its marker the bundle of the spare. Refuses a database that has
+    /// the name but was not made by the marker's operation.
+    pub async fn assign_first(
+        &mut self,
+        spares: &[Spare],
+        assignment: &Assignment,
+    ) -> Result<Assigned> {
+        let doing = Doing("assign database", assignment.database.as_str());
+        let mut spares = spares.iter().collect();
+        loop {
+            let outcome = self.assign_first_in_transaction(doing, &mut spares, assignment).await;
+            match self.settle(doing, outcome).await {
+                // It went away, or into use, since it was looked at.
+                Err(error) if error.is_sqlstate(&["3D000", "55006"]) && !spares.is_empty() => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Takes the spares that it tries out of `spares`.
+    async fn assign_first_in_transaction(
+        &mut self,
+        doing: Doing<'_>,
+        spares: &mut Vec<&Spare>,
+        assignment: &Assignment,
+    ) -> Result<Assigned> {
+        let names = spares.iter().map(|spare| &spare.name).chain([&assignment.database]);
+        let found = self.begin(doing, &names.collect::<Vec<_>>(), assignment).await?;
+        if let Some(present) = found.get(&assignment.database) {
+            expect_same_owner(present, &assignment.marker)?;
+            let marker = present.marker.as_ref();
+            let marker = marker.filter(|m| m.operation == assignment.marker.operation);
+            let Some(marker) = marker.cloned() else {
+                return Err(Error::NameTaken { database: present.name.to_string() });
+            };
+            let fingerprint = marker.fingerprint.clone();
+            let sql = grants(&Assignment { marker, ..assignment.clone() }, found.role)? + "COMMIT";
+            return self.run(doing, sql).await.map(|_| Assigned::Already(fingerprint));
+        }
+        while !spares.is_empty() {
+            let spare = spares.remove(0);
+            let Some(marker) = found.spare(&spare.name, &assignment.marker) else { continue };
+            if spare.bundle.as_ref().is_some_and(|bundle| *bundle != marker.fingerprint) {
+                continue;
+            }
+            let fingerprint = marker.fingerprint.clone();
+            let mut assignment = assignment.clone();
+            assignment.marker.fingerprint.clone_from(&fingerprint);
+            let sql = rename(&spare.name, &assignment.database)
+                + &grants(&assignment, found.role)?
+                + "COMMIT";
+            return self.run(doing, sql).await.map(|_| Assigned::Spare(fingerprint));
+        }
+        self.run(doing, "ROLLBACK".into()).await.map(|_| Assigned::Nothing)
+    }
+
     /// Converges the role, the rights, the limits and the marker of a database
     /// that has its name already.
     pub async fn ensure_assigned(&mut self, assignment: &Assignment) -> Result<()> {
         let doing = Doing("assign database", assignment.database.as_str());
-        let verifier = scram::verifier(&assignment.password);
-        let outcome = self.ensure_in_transaction(doing, assignment, &verifier).await;
+        let outcome = self.ensure_in_transaction(doing, assignment).await;
         self.settle(doing, outcome).await
     }
 
@@ -86,16 +170,15 @@ impl LaneSession {
         doing: Doing<'_>,
         spare: &DatabaseName,
         assignment: &Assignment,
-        verifier: &str,
     ) -> Result<bool> {
         let found = self.begin(doing, &[spare, &assignment.database], assignment).await?;
         if let Some(present) = found.get(&assignment.database) {
             expect_same_owner(present, &assignment.marker)?;
-            let sql = grants(assignment, verifier, found.role)? + "COMMIT";
+            let sql = grants(assignment, found.role)? + "COMMIT";
             return self.run(doing, sql).await.map(|_| true);
         }
         match found.get(spare) {
-            Some(_) if found.busy => {
+            Some(_) if found.is_busy(spare) => {
                 return self.run(doing, "ROLLBACK".into()).await.map(|_| false);
             }
             None => return self.run(doing, "ROLLBACK".into()).await.map(|_| false),
@@ -104,9 +187,7 @@ impl LaneSession {
                 expect_kind(spare, info.marker.as_ref(), Kind::Spare)?;
             }
         }
-        let sql = rename(spare, &assignment.database)
-            + &grants(assignment, verifier, found.role)?
-            + "COMMIT";
+        let sql = rename(spare, &assignment.database) + &grants(assignment, found.role)? + "COMMIT";
         self.run(doing, sql).await.map(|_| true)
     }
 
@@ -114,35 +195,32 @@ impl LaneSession {
         &mut self,
         doing: Doing<'_>,
         assignment: &Assignment,
-        verifier: &str,
     ) -> Result<()> {
         let name = &assignment.database;
         let found = self.begin(doing, &[name], assignment).await?;
         let present =
             found.get(name).ok_or_else(|| Error::Missing { database: name.to_string() })?;
         expect_same_owner(present, &assignment.marker)?;
-        let sql = grants(assignment, verifier, found.role)? + "COMMIT";
+        let sql = grants(assignment, found.role)? + "COMMIT";
         self.run(doing, sql).await.map(drop)
     }
 
-    /// Begins the transaction and looks at everything it depends on. Whether
-    /// there are sessions is asked about the first database only; those of
-    /// this lane are ending and waited for by the rename.
+    /// Begins the transaction and looks at everything it depends on. Sessions
+    /// of this lane do not count: they are ending, and the rename waits.
     pub(crate) async fn begin(
         &mut self,
         doing: Doing<'_>,
         names: &[&DatabaseName],
         assignment: &Assignment,
     ) -> Result<Found> {
-        let first = names.first().map(|name| name.as_str()).unwrap_or_default();
         let sql = format!(
             "BEGIN; {}; SELECT (SELECT rolsuper FROM pg_roles WHERE rolname = {}), \
-             EXISTS (SELECT FROM pg_stat_activity \
-               WHERE datname = {} AND usesysid IS NOT NULL \
+             array(SELECT DISTINCT datname::text FROM pg_stat_activity \
+               WHERE datname IN ({}) AND usesysid IS NOT NULL \
                AND NOT starts_with(coalesce(application_name, ''), '{}'))",
             catalog::select(names),
             Literal(&assignment.role),
-            Literal(first),
+            catalog::list(names),
             self.tag().prefix()
         );
         let mut rows = self.run(doing, sql).await?;
@@ -165,7 +243,7 @@ pub(crate) fn rename(from: &DatabaseName, to: &DatabaseName) -> String {
 }
 
 /// The statements that make role, rights, limits and marker what they are to be.
-pub(crate) fn grants(assignment: &Assignment, verifier: &str, found: Role) -> Result<String> {
+pub(crate) fn grants(assignment: &Assignment, found: Role) -> Result<String> {
     let role = Identifier::new(&assignment.role)?;
     let database = Identifier::from(&assignment.database);
     let limit = assignment.connection_limit;
@@ -184,7 +262,7 @@ pub(crate) fn grants(assignment: &Assignment, verifier: &str, found: Role) -> Re
          PASSWORD {}{extra}; {join}\
          GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {role}; \
          ALTER ROLE {role} IN DATABASE {database} SET statement_timeout = '{timeout}s'; {}",
-        Literal(verifier),
+        Literal(&assignment.verifier),
         comment(&assignment.database, &assignment.marker)
     ))
 }

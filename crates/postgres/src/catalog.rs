@@ -3,9 +3,7 @@
 use sqlx::{Row, postgres::PgRow};
 use yuantus_domain::DatabaseName;
 
-use crate::{
-    Kind, LaneSession, Marker, Result, Server, identifier::Literal, server::first, session::Doing,
-};
+use crate::{Kind, Marker, Result, Server, identifier::Literal, server::first, session::Doing};
 
 const DATABASES: &str = "SELECT d.datname::text, c.description, d.datallowconn, \
      pg_get_userbyid(d.datdba)::text FROM pg_database d LEFT JOIN pg_shdescription c \
@@ -84,21 +82,15 @@ impl Server {
     }
 }
 
-impl LaneSession {
-    /// Those of `names` that are there, seen by the lane's own session.
-    pub async fn databases_named(&mut self, names: &[&DatabaseName]) -> Result<Vec<DatabaseInfo>> {
-        let Some(first) = names.first() else {
-            return Ok(Vec::new());
-        };
-        let doing = Doing("look up databases like", first.as_str());
-        databases(&self.run(doing, select(names)).await?, doing)
-    }
-}
-
 /// The statement whose rows [`databases`] reads.
 pub(crate) fn select(names: &[&DatabaseName]) -> String {
+    format!("{DATABASES} WHERE d.datname IN ({})", list(names))
+}
+
+/// Names as literals, with commas between.
+pub(crate) fn list(names: &[&DatabaseName]) -> String {
     let names: Vec<String> = names.iter().map(|name| Literal(name.as_str()).to_string()).collect();
-    format!("{DATABASES} WHERE d.datname IN ({})", names.join(", "))
+    names.join(", ")
 }
 
 /// Reads rows of [`select`].

@@ -34,7 +34,7 @@ mod tools;
 mod transience;
 
 pub use access::DatabaseAccess;
-pub use assignment::Assignment;
+pub use assignment::{Assigned, Assignment, Spare};
 pub use bootstrap::{APP_ROLE, OWNER_ROLE};
 pub use catalog::DatabaseInfo;
 pub use create::Warm;

@@ -18,7 +18,6 @@ use crate::{
     assignment::{Found, Role, grants, rename},
     create::comment,
     identifier::Literal,
-    scram,
     session::Doing,
 };
 
@@ -45,8 +44,7 @@ impl LaneSession {
         tombstone: &DatabaseName,
     ) -> Result<Swapped> {
         let doing = Doing("swap in database", assignment.database.as_str());
-        let verifier = scram::verifier(&assignment.password);
-        let swap = Swap { incoming, assignment, tombstone, verifier: &verifier };
+        let swap = Swap { incoming, assignment, tombstone };
         let outcome = self.swap_in_transaction(doing, &swap).await;
         self.settle(doing, outcome).await
     }
@@ -70,7 +68,6 @@ struct Swap<'a> {
     incoming: &'a DatabaseName,
     assignment: &'a Assignment,
     tombstone: &'a DatabaseName,
-    verifier: &'a str,
 }
 
 impl Swap<'_> {
@@ -80,7 +77,7 @@ impl Swap<'_> {
         if let Some(current) = current {
             expect_plane(&current.name, current.marker.as_ref(), plane)?;
         }
-        let grants = grants(self.assignment, self.verifier, found.role)? + "COMMIT";
+        let grants = grants(self.assignment, found.role)? + "COMMIT";
         let Some(incoming) = found.get(self.incoming) else {
             return match current {
                 Some(current) if self.is_done(current) => Ok((Swapped::Already, grants)),

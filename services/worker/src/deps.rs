@@ -11,7 +11,7 @@ use yuantus_auth::{Sealer, Signer, purpose};
 use yuantus_domain::{DatabaseName, OrgKey, Plan};
 use yuantus_identity::{entity::database, for_org, for_tenant};
 use yuantus_operations::{Run, StepError};
-use yuantus_postgres::{Assignment, Kind, LaneSession, Marker, Server, Tools};
+use yuantus_postgres::{Assignment, Kind, LaneSession, Marker, Server, Tools, scram};
 use yuantus_storage::ObjectStore;
 use yuantus_tenant_schema::Bundle;
 
@@ -117,10 +117,11 @@ impl Deps {
         let key = run.key();
         let tenant = for_tenant(&key.tenant).tenant(run.db()).await?;
         let plan = tenant.and_then(|t| Plan::parse(&t.plan).ok()).unwrap_or(Plan::Basic);
+        let password = self.password(key, row)?;
         Ok(Assignment {
             database: name(&row.name)?,
             role: row.role.clone(),
-            password: self.password(key, row)?,
+            verifier: scram::verifier(&password),
             connection_limit: plan.connection_limit(),
             statement_timeout_seconds: plan.statement_timeout_seconds(),
             marker: Marker {

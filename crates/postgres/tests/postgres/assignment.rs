@@ -1,5 +1,7 @@
 use futures_of_two::both;
-use yuantus_postgres::{Error, Kind};
+use sqlx::{Connection, PgConnection};
+use yuantus_domain::DatabaseName;
+use yuantus_postgres::{Assigned, Error, Kind, Spare};
 
 use crate::fixture::{Fixture, marker, refusal, run};
 
@@ -47,6 +49,38 @@ async fn a_spare_that_is_gone_or_in_use_is_refused_without_an_error() {
 
     let second = fixture.spare(&template, "second").await;
     assert!(lane.assign(&second, &assignment).await.unwrap(), "the lane goes on after a refusal");
+}
+
+#[tokio::test]
+async fn the_first_spare_that_can_be_had_is_assigned() {
+    let fixture = Fixture::new().await;
+    let template = fixture.template().await;
+    let busy = fixture.spare(&template, "busy").await;
+    let _user = fixture.admin(&busy).await;
+    let free = fixture.spare(&template, "free").await;
+    let mut lane = fixture.lane("org").await;
+    let assignment = fixture.assignment("org");
+    let spare = |name: &DatabaseName, bundle: Option<&str>| Spare {
+        name: name.clone(),
+        bundle: bundle.map(str::to_owned),
+    };
+    let bundle = marker(Kind::Spare).fingerprint;
+
+    let unfit = [spare(&busy, None), spare(&fixture.name("none"), None), spare(&free, Some("?"))];
+    assert_eq!(lane.assign_first(&unfit, &assignment).await.unwrap(), Assigned::Nothing);
+    assert!(!fixture.server.role_exists(&assignment.role).await.unwrap());
+
+    let fit = [spare(&busy, None), spare(&free, Some(&bundle))];
+    let assigned = lane.assign_first(&fit, &assignment).await.unwrap();
+    assert_eq!(assigned, Assigned::Spare(bundle.clone()));
+    let again = lane.assign_first(&fit, &assignment).await.unwrap();
+    assert_eq!(again, Assigned::Already(bundle));
+    fixture.log_in(&assignment, &assignment.database).await.unwrap();
+
+    let mut other = assignment.clone();
+    other.marker.operation = Some("another".to_owned());
+    let outcome = lane.assign_first(&fit, &other).await;
+    assert!(matches!(outcome, Err(Error::NameTaken { .. })), "{outcome:?}");
 }
 
 #[tokio::test]
@@ -163,7 +197,6 @@ async fn the_server_is_given_a_verifier_and_the_limit_of_connections() {
     assert!(stored.starts_with("SCRAM-SHA-256$4096:"), "{stored}");
     assert_eq!(fixture.ask::<i32>(&sql("rolconnlimit")).await, 20);
 
-    let mut wrong = assignment.clone();
-    wrong.password = "wrong".into();
-    assert_eq!(refusal(fixture.log_in(&wrong, &assignment.database).await), "28P01");
+    let wrong = fixture.tenant_options(&assignment, &assignment.database).password("wrong");
+    assert_eq!(refusal(PgConnection::connect_with(&wrong).await), "28P01");
 }

@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use yuantus_domain::DatabaseName;
 use yuantus_postgres::{
     Assignment, Kind, LaneSession, Marker, PrivateServer, PrivateServerSettings, Server, Warm,
+    scram,
 };
 
 pub const PLANE: &str = "00000000-0000-4000-8000-000000000001";
@@ -93,10 +94,11 @@ impl Fixture {
     }
 
     pub fn assignment(&self, org: &str) -> Assignment {
+        let role = format!("role-{org}-{}", self.unique);
         Assignment {
             database: self.name(&format!("yuantus__{org}")),
-            role: format!("role-{org}-{}", self.unique),
-            password: SecretString::from(format!("password-of-{org}")),
+            verifier: scram::verifier(&password(&role)),
+            role,
             connection_limit: 20,
             statement_timeout_seconds: 60,
             marker: Marker {
@@ -159,7 +161,7 @@ impl Fixture {
             .host("127.0.0.1")
             .port(self.server.port())
             .username(&assignment.role)
-            .password(assignment.password.expose_secret())
+            .password(password(&assignment.role).expose_secret())
             .database(database.as_str())
     }
 
@@ -198,4 +200,9 @@ pub async fn run(connection: &mut PgConnection, sql: &str) -> Result<Vec<PgRow>,
 pub fn refusal<T>(outcome: Result<T, sqlx::Error>) -> String {
     let error = outcome.err().expect("to be refused");
     error.as_database_error().and_then(|answer| answer.code()).expect("an answer").into_owned()
+}
+
+/// The password of a role of the tests.
+fn password(role: &str) -> SecretString {
+    SecretString::from(format!("password-of-{role}"))
 }

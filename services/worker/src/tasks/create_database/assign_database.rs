@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use yuantus_domain::DatabaseName;
 use yuantus_operations::{Outcome, Run, Step, StepError, StepResult, crashpoint};
-use yuantus_postgres::{Assignment, DatabaseInfo, Kind, LaneSession, Warm};
+use yuantus_postgres::{Assigned, Assignment, Error, Kind, LaneSession, Spare, Warm};
 
 use super::record_ready;
 use crate::{Deps, failure, names};
@@ -27,21 +27,7 @@ impl Step<Deps> for AssignDatabase {
             deps.assignment(run, &row, "").await
         };
         let (assignment, mut lane) = tokio::try_join!(wanted, deps.lane(run))?;
-        let (there, spares) = look(deps, run, &mut lane, &assignment.database).await?;
-        let fingerprint = match there {
-            None => assign(deps, run, &mut lane, assignment, spares).await?,
-            Some(info) => match info.marker {
-                Some(marker) if marker.operation == assignment.marker.operation => {
-                    let assignment = Assignment { marker, ..assignment };
-                    lane.ensure_assigned(&assignment).await.map_err(failure::postgres)?;
-                    assignment.marker.fingerprint
-                }
-                _ => {
-                    let message = format!("database `{}` exists already", assignment.database);
-                    return Err(StepError::refuse("DATABASE_EXISTS", message));
-                }
-            },
-        };
+        let fingerprint = assign(deps, run, &mut lane, assignment).await?;
         deps.spares.took_one();
         if fingerprint != deps.bundle.fingerprint() {
             lane.close().await;
@@ -58,59 +44,58 @@ async fn assign(
     deps: &Deps,
     run: &Run,
     lane: &mut LaneSession,
-    mut assignment: Assignment,
-    spares: Vec<(DatabaseName, String)>,
+    assignment: Assignment,
 ) -> Result<String, StepError> {
-    for (spare, fingerprint) in spares {
-        run.check()?;
-        assignment.marker.fingerprint = fingerprint;
-        if lane.assign(&spare, &assignment).await.map_err(failure::postgres)? {
-            crashpoint!("CreateDatabase.assign_database.after_assign");
-            return Ok(assignment.marker.fingerprint);
-        }
+    run.check()?;
+    if let Some(fingerprint) = take(lane, &candidates(deps, run)?, &assignment).await? {
+        return Ok(fingerprint);
     }
-    let (own, fingerprint) = make_spare(deps, run, lane).await?;
+    let name = make_spare(deps, run, lane).await?;
     crashpoint!("CreateDatabase.assign_database.after_clone");
-    assignment.marker.fingerprint = fingerprint;
-    if lane.assign(&own, &assignment).await.map_err(failure::postgres)? {
-        crashpoint!("CreateDatabase.assign_database.after_assign");
-        return Ok(assignment.marker.fingerprint);
-    }
-    Err(StepError::Retry {
+    let own = Spare { name, bundle: None };
+    take(lane, std::slice::from_ref(&own), &assignment).await?.ok_or_else(|| StepError::Retry {
         reason: "DATABASE_UNAVAILABLE",
-        message: format!("database `{own}` is in use"),
+        message: format!("database `{}` is in use", own.name),
         source: None,
     })
 }
 
-/// The database that has the org's name, if it is there, and the spare ones
-/// with their bundle's fingerprint, this operation's own first; the others
-/// turned round by its id, so that operations that run side by side begin at
-/// different ones.
-async fn look(
-    deps: &Deps,
-    run: &Run,
+async fn take(
     lane: &mut LaneSession,
-    name: &DatabaseName,
-) -> Result<(Option<DatabaseInfo>, Vec<(DatabaseName, String)>), StepError> {
-    let own = names::own_spare(run.id())?;
-    let pool = names::pool(deps.plane, deps.limits.spares)?;
-    let wanted: Vec<_> = pool.iter().chain([&own, name]).collect();
-    let mut found = lane.databases_named(&wanted).await.map_err(failure::postgres)?;
-    let there = found.iter().position(|info| info.name == *name);
-    let there = there.map(|index| found.remove(index));
-    let mut spares: Vec<_> = found
-        .into_iter()
-        .filter_map(|info| Some((info.name, info.marker?)))
-        .filter(|(name, marker)| *name == own || marker.fingerprint == deps.bundle.fingerprint())
-        .map(|(name, marker)| (name, marker.fingerprint))
-        .collect();
-    if !spares.is_empty() {
-        let turn = (run.id().as_u128() % spares.len() as u128) as usize;
-        spares.rotate_left(turn);
+    spares: &[Spare],
+    assignment: &Assignment,
+) -> Result<Option<String>, StepError> {
+    let assigned = lane.assign_first(spares, assignment).await.map_err(|error| match error {
+        Error::NameTaken { database }
+        | Error::Foreign { database }
+        | Error::WrongKind { database, .. } => {
+            StepError::refuse("DATABASE_EXISTS", format!("database `{database}` exists already"))
+        }
+        error => failure::postgres(error),
+    })?;
+    Ok(match assigned {
+        Assigned::Nothing => None,
+        Assigned::Already(fingerprint) => Some(fingerprint),
+        Assigned::Spare(fingerprint) => {
+            crashpoint!("CreateDatabase.assign_database.after_assign");
+            Some(fingerprint)
+        }
+    })
+}
+
+/// This operation's own spare, if a former attempt made one, and those of the
+/// pool, turned round by its id, so that operations that run side by side begin
+/// at different ones.
+fn candidates(deps: &Deps, run: &Run) -> Result<Vec<Spare>, StepError> {
+    let mut pool = names::pool(deps.plane, deps.limits.spares)?;
+    if !pool.is_empty() {
+        let turn = (run.id().as_u128() % pool.len() as u128) as usize;
+        pool.rotate_left(turn);
     }
-    spares.sort_by_key(|(name, _)| *name != own);
-    Ok((there, spares))
+    let bundle = Some(deps.bundle.fingerprint().to_owned());
+    let pool = pool.into_iter().map(|name| Spare { name, bundle: bundle.clone() });
+    let own = Spare { name: names::own_spare(run.id())?, bundle: None };
+    Ok([own].into_iter().chain(pool).collect())
 }
 
 /// A spare of this operation's own: a clone of the template, or an empty
@@ -119,7 +104,7 @@ async fn make_spare(
     deps: &Deps,
     run: &Run,
     lane: &mut LaneSession,
-) -> Result<(DatabaseName, String), StepError> {
+) -> Result<DatabaseName, StepError> {
     let own = names::own_spare(run.id())?;
     let fingerprint = deps.bundle.fingerprint();
     let template = names::template(fingerprint, deps.plane)?;
@@ -137,5 +122,5 @@ async fn make_spare(
         false => lane.create_blank(&own, &marker).await,
     };
     made.map_err(failure::postgres)?;
-    Ok((own, fingerprint.to_owned()))
+    Ok(own)
 }
