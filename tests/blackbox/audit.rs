@@ -20,6 +20,14 @@ fn change(name: &str, world: &World) -> Value {
     match name {
         "CreateTenant" => json!({"id": "other"}),
         "CreateOrg" => json!({"tenant_id": "acme", "id": "branch"}),
+        "CreateUser" => json!({"tenant_id": "acme", "username": "dan", "password": "secret"}),
+        "UpdateUser" => json!({"tenant_id": "acme", "user_id": world.bob, "email": "b@acme"}),
+        "ResetPassword" => json!({"tenant_id": "acme", "user_id": world.bob, "password": "x"}),
+        "DeleteUser" => json!({"tenant_id": "acme", "user_id": world.carl}),
+        "AddMember" => json!({"tenant_id": "acme", "org_id": "hq", "username": "bob"}),
+        "UpdateMember" | "RemoveMember" => {
+            json!({"tenant_id": "acme", "org_id": "hq", "user_id": world.bob})
+        }
         "CreateBackup" | "ApplyMigrations" => org,
         "VerifyBackup" | "RestoreBackup" => backup,
         "CreateCustomer" => json!({"name": "Ann"}),
@@ -42,6 +50,10 @@ struct World {
     cancelled: String,
     /// An operation that is still to be done.
     pending: String,
+    /// A user of acme.
+    bob: i32,
+    /// Another.
+    carl: i32,
 }
 
 impl World {
@@ -62,8 +74,16 @@ impl World {
         worker.terminate().await;
         let pending = api.create_backup("acme", "hq").await.id;
         let backup = backup_id(&backup).to_owned();
-        Self { backup, customer, cancelled: cancelled.id, pending }
+        let (bob, carl) = (create_user(api, "bob").await, create_user(api, "carl").await);
+        Self { backup, customer, cancelled: cancelled.id, pending, bob, carl }
     }
+}
+
+async fn create_user(api: &Api, username: &str) -> i32 {
+    let (tenant_id, username) = ("acme".into(), username.into());
+    let password = "secret".into();
+    let request = v1::CreateUserRequest { tenant_id, username, password, ..Default::default() };
+    api.users().create_user(request).await.expect("user").into_inner().id
 }
 
 async fn audited(env: &TestEnv) -> i64 {

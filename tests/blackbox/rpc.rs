@@ -32,7 +32,7 @@ pub fn path(method: &MethodDescriptor) -> String {
     format!("/{}/{}", method.parent_service().full_name(), method.name())
 }
 
-/// The RPC's REST route.
+/// The first REST route of the RPC, which is the canonical one.
 pub fn route(method: &MethodDescriptor) -> &'static Route {
     let path = path(method);
     ROUTES.iter().find(|route| route.rpc == path).unwrap_or_else(|| panic!("{path} has no route"))
@@ -75,8 +75,8 @@ pub fn rest(
         let place = format!("{{{}}}", field.name());
         if url.contains(&place) {
             let value = rest.remove(field.name()).unwrap_or_default();
-            let value = value.as_str().unwrap_or_default();
-            url = url.replace(&place, &utf8_percent_encode(value, NON_ALPHANUMERIC).to_string());
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            url = url.replace(&place, &utf8_percent_encode(&value, NON_ALPHANUMERIC).to_string());
         }
     }
     let verb = Method::from_bytes(route.verb.as_bytes()).expect("verb");
@@ -95,6 +95,11 @@ fn message(method: &MethodDescriptor, request: &Json) -> DynamicMessage {
         let field = field.unwrap_or_else(|| panic!("{} has no {name}", method.input().name()));
         let integer = || i32::try_from(value.as_i64().expect("a number")).expect("32 bits");
         let value = match field.kind() {
+            Kind::String if field.is_list() => {
+                let texts = value.as_array().expect("a list").iter();
+                let texts = texts.map(|text| Value::String(text.as_str().expect("a text").into()));
+                Value::List(texts.collect())
+            }
             Kind::String => Value::String(value.as_str().expect("a text").to_owned()),
             Kind::Bool => Value::Bool(value.as_bool().expect("yes or no")),
             Kind::Int32 => Value::I32(integer()),

@@ -1,5 +1,7 @@
 //! What can go wrong with credentials and sealed secrets.
 
+use std::time::Duration;
+
 /// What this crate returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -30,6 +32,9 @@ pub enum Error {
         /// Why.
         source: argon2::password_hash::Error,
     },
+    /// As many hashes wait to be computed as may.
+    #[error("too many passwords wait to be checked")]
+    TooManyHashes,
     /// The parameters of the hash are out of range.
     #[error("the password hash's parameters are invalid")]
     HashParameters {
@@ -81,6 +86,11 @@ impl From<Error> for yuantus_domain::Error {
             Error::InvalidToken { .. } => {
                 Self::Unauthenticated { message: "the token is not valid" }
             }
+            Error::TooManyHashes => Self::Unavailable {
+                reason: "LOGINS_BUSY",
+                message: "too many people are logging in; try again in a moment".into(),
+                retry_after: Duration::from_secs(1),
+            },
             Error::ExpiredToken => Self::Unauthenticated { message: "the token has expired" },
             Error::EmptyTokenSecret
             | Error::SignToken { .. }

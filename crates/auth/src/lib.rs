@@ -20,7 +20,7 @@ pub use caller::Caller;
 pub use error::{Error, Result};
 pub use passwords::Passwords;
 pub use permission::Permission;
-pub use principal::Principal;
+pub use principal::{Kind, Principal};
 pub use random::{random_key, random_password};
 pub use role::Role;
 pub use sealed::{Aad, Sealer};

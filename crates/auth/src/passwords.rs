@@ -1,11 +1,17 @@
 //! Password hashes: argon2id with OWASP's parameters (19 MiB, two passes, one
 //! lane).
 //!
-//! Invariant: at most as many hashes are computed at once as there are cores,
-//! so that a wave of logins takes neither the memory nor the runtime; and an
-//! unknown user costs as much as a wrong password.
+//! Invariants: at most as many hashes are computed at once as there are cores,
+//! and so many wait, so that a wave of logins takes neither the memory nor the
+//! runtime; and an unknown user costs as much as a wrong password.
 
-use std::{sync::Arc, thread::available_parallelism};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread::available_parallelism,
+};
 
 use argon2::{
     Algorithm, Argon2, Params, Version,
@@ -19,24 +25,55 @@ use crate::{Error, Result};
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
+/// How many may wait, where nobody says.
+const QUEUE: usize = 128;
 
 /// Hashes and compares passwords off the runtime's threads.
 #[derive(Clone)]
 pub struct Passwords {
     argon2: Argon2<'static>,
     slots: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+    queue: usize,
+}
+
+/// Counts one who waits, until it is dropped.
+struct Waiting(Arc<AtomicUsize>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Passwords {
-    /// One hasher for the process.
+    /// One hasher for the process: as many hashes at once as there are cores.
     pub fn new() -> Result<Self> {
+        Self::bounded(0, QUEUE)
+    }
+
+    /// As [`Self::new`], for `slots` hashes at once (0: as many as there are
+    /// cores) and `queue` that wait for one.
+    pub fn bounded(slots: usize, queue: usize) -> Result<Self> {
         let params = Params::new(MEMORY_KIB, PASSES, LANES, None)
             .map_err(|source| Error::HashParameters { source })?;
-        let slots = available_parallelism().map_or(1, usize::from);
+        let cores = available_parallelism().map_or(1, usize::from);
+        let slots = if slots == 0 { cores } else { slots };
         Ok(Self {
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
             slots: Arc::new(Semaphore::new(slots)),
+            waiting: Arc::default(),
+            queue,
         })
+    }
+
+    /// Refuses where as many wait as may.
+    fn wait(&self) -> Result<Waiting> {
+        let waiting = Waiting(Arc::clone(&self.waiting));
+        if waiting.0.fetch_add(1, Ordering::Relaxed) >= self.queue {
+            return Err(Error::TooManyHashes);
+        }
+        Ok(waiting)
     }
 
     /// A PHC string with a random salt.
@@ -77,8 +114,16 @@ impl Passwords {
         work: impl FnOnce(&Argon2<'static>, &[u8]) -> argon2::password_hash::Result<T> + Send + 'static,
     ) -> Result<T> {
         let (argon2, password) = (self.argon2.clone(), password.clone());
-        // The semaphore is never closed, so there is always a slot to wait for.
-        let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
+        let slot = match Arc::clone(&self.slots).try_acquire_owned() {
+            Ok(slot) => Some(slot),
+            Err(_) => {
+                let waiting = self.wait()?;
+                // Never closed, so there is always a slot to wait for.
+                let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
+                drop(waiting);
+                slot
+            }
+        };
         let worked = spawn_blocking(move || {
             let result = work(&argon2, password.expose_secret().as_bytes());
             drop(slot);
@@ -103,6 +148,17 @@ mod tests {
         assert!(passwords.verify(&"correct horse".into(), &hash).await.unwrap());
         assert!(!passwords.verify(&"battery staple".into(), &hash).await.unwrap());
         passwords.verify_unknown(&"correct horse".into()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn more_than_may_wait_are_refused_and_the_others_served() {
+        let passwords = Passwords::bounded(1, 2).unwrap();
+        let password = SecretString::from("x");
+        let hashes = (0..10).map(|_| passwords.hash(&password));
+        let done = futures::future::join_all(hashes).await;
+        let refused = |result: &&Result<String>| matches!(result, Err(Error::TooManyHashes));
+        assert_eq!((done.iter().filter(refused).count(), done.len()), (7, 10));
+        assert!(passwords.hash(&password).await.is_ok(), "nobody waits any more");
     }
 
     #[tokio::test]

@@ -1,14 +1,30 @@
 //! Who somebody is, once the password or the token has shown it.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 use yuantus_domain::{Error, OrgId, Result, TenantId, id::PLATFORM};
 
 use crate::Role;
 
-/// An authenticated user.
+/// What kind of credential somebody came with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A user's token; also who comes without one where none is asked for.
+    #[default]
+    User,
+    /// The key of a machine.
+    ApiKey,
+    /// The token of the configuration, for the first steps.
+    Bootstrap,
+    /// A token from the server's console.
+    BreakGlass,
+}
+
+/// An authenticated user, or what stands for one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Principal {
-    /// The user's id.
+    /// The user's id; 0 for what is no user.
     pub user_id: i32,
     /// The user's tenant; `platform` for platform administrators.
     pub tenant: String,
@@ -16,8 +32,17 @@ pub struct Principal {
     pub org: Option<OrgId>,
     /// The user's name within the tenant.
     pub username: String,
+    /// The user's address; empty where there is none, and in tokens.
+    #[serde(default, skip_serializing)]
+    pub email: String,
     /// What the user is there.
     pub roles: Vec<Role>,
+    /// What kind of credential it is.
+    #[serde(default)]
+    pub kind: Kind,
+    /// The session that a token belongs to; the key itself of an API key.
+    #[serde(default, rename = "sid")]
+    pub session: Option<Uuid>,
 }
 
 impl Principal {
@@ -29,7 +54,10 @@ impl Principal {
             tenant: PLATFORM.to_owned(),
             org: None,
             username: "anonymous".to_owned(),
+            email: String::new(),
             roles: vec![Role::PlatformAdmin],
+            kind: Kind::User,
+            session: None,
         }
     }
 

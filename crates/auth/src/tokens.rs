@@ -1,13 +1,15 @@
 //! Tokens: JWTs signed with HS256.
 //!
-//! Invariant: the algorithm is ours, never the token's; audience, issuer and
-//! expiry are required.
+//! Invariants: the algorithm is ours, never the token's; audience, issuer and
+//! expiry are required. One secret signs, older ones still verify: a token
+//! names its secret by a `kid` made from the secret's hash.
 
 use std::{fmt, time::Duration};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use jsonwebtoken::{
-    Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode, errors::ErrorKind,
-    get_current_timestamp,
+    Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode,
+    errors::ErrorKind, get_current_timestamp,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -27,6 +29,21 @@ struct Claims {
     sub: String,
     #[serde(flatten)]
     principal: Principal,
+}
+
+/// A secret that verifies, and its name.
+#[derive(Clone)]
+struct Key {
+    id: String,
+    verifying: DecodingKey,
+}
+
+impl Key {
+    fn new(secret: &[u8]) -> Self {
+        let hash = digest(&SHA256, &[b"yuantus token secret\0", secret].concat());
+        let id = hash.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { id, verifying: DecodingKey::from_secret(secret) }
+    }
 }
 
 /// What a token says.
@@ -49,7 +66,8 @@ impl Verified {
 #[derive(Clone)]
 pub struct Tokens {
     signing: EncodingKey,
-    verifying: DecodingKey,
+    /// That of `signing` first.
+    keys: Vec<Key>,
     validation: Validation,
     ttl: Duration,
 }
@@ -75,26 +93,53 @@ impl Tokens {
         validation.leeway = LEEWAY_SECONDS;
         Ok(Self {
             signing: EncodingKey::from_secret(secret),
-            verifying: DecodingKey::from_secret(secret),
+            keys: vec![Key::new(secret)],
             validation,
             ttl,
         })
     }
 
+    /// Also takes tokens that were signed with an older secret.
+    pub fn with_previous(mut self, secret: &SecretString) -> Result<Self> {
+        let secret = secret.expose_secret().as_bytes();
+        if secret.is_empty() {
+            return Err(Error::EmptyTokenSecret);
+        }
+        self.keys.push(Key::new(secret));
+        Ok(self)
+    }
+
     /// A token for `principal`, and how long it is good for.
     pub fn issue(&self, principal: &Principal) -> Result<(SecretString, Duration)> {
+        self.issue_for(principal, self.ttl)
+    }
+
+    /// As [`Self::issue`], for at most this long.
+    pub fn issue_for(
+        &self,
+        principal: &Principal,
+        at_most: Duration,
+    ) -> Result<(SecretString, Duration)> {
+        let ttl = self.ttl.min(at_most);
+        self.sign(principal, ttl)
+    }
+
+    /// A token that is good for exactly this long, whatever is usual.
+    pub fn sign(&self, principal: &Principal, ttl: Duration) -> Result<(SecretString, Duration)> {
         let now = get_current_timestamp();
         let claims = Claims {
             aud: AUDIENCE.to_owned(),
             iss: ISSUER.to_owned(),
             iat: now,
-            exp: now.saturating_add(self.ttl.as_secs()),
+            exp: now.saturating_add(ttl.as_secs()),
             sub: principal.user_id.to_string(),
             principal: principal.clone(),
         };
-        let token = encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
+        let mut header = Header::new(Algorithm::HS256);
+        header.kid = self.keys.first().map(|key| key.id.clone());
+        let token = encode(&header, &claims, &self.signing)
             .map_err(|source| Error::SignToken { source })?;
-        Ok((token.into(), self.ttl))
+        Ok((token.into(), ttl))
     }
 
     /// Whose token this is.
@@ -102,17 +147,25 @@ impl Tokens {
         self.verify_whole(token).map(|verified| verified.principal)
     }
 
-    /// Whose token this is, and until when.
+    /// Whose token this is, and until when. A token without a `kid` must be
+    /// signed with the newest secret.
     pub fn verify_whole(&self, token: &str) -> Result<Verified> {
-        let decoded = decode::<Claims>(token, &self.verifying, &self.validation);
-        let verified = |claims: Claims| Verified {
-            principal: claims.principal,
-            expires_at: claims.exp.saturating_add(LEEWAY_SECONDS),
+        let invalid = |source| Error::InvalidToken { source };
+        let kid = decode_header(token).map_err(invalid)?.kid;
+        let named = |key: &&Key| kid.as_ref().is_none_or(|kid| *kid == key.id);
+        let Some(key) = self.keys.iter().find(named) else {
+            return Err(invalid(ErrorKind::InvalidSignature.into()));
         };
-        decoded.map(|data| verified(data.claims)).map_err(|source| match source.kind() {
-            ErrorKind::ExpiredSignature => Error::ExpiredToken,
-            _ => Error::InvalidToken { source },
-        })
+        match decode::<Claims>(token, &key.verifying, &self.validation) {
+            Ok(data) => {
+                let expires_at = data.claims.exp.saturating_add(LEEWAY_SECONDS);
+                Ok(Verified { principal: data.claims.principal, expires_at })
+            }
+            Err(source) if matches!(source.kind(), ErrorKind::ExpiredSignature) => {
+                Err(Error::ExpiredToken)
+            }
+            Err(source) => Err(invalid(source)),
+        }
     }
 }
 
@@ -166,6 +219,37 @@ mod tests {
             claims.as_object_mut().unwrap().remove(claim);
             assert!(verify(&claims).is_err(), "no {claim}");
         }
+    }
+
+    #[test]
+    fn older_secrets_verify_and_do_not_sign() {
+        let hour = Duration::from_secs(3600);
+        let (old, new) = (random_key().unwrap(), random_key().unwrap());
+        let before = Tokens::new(&old, hour).unwrap();
+        let after = Tokens::new(&new, hour).unwrap();
+        let both = after.clone().with_previous(&old).unwrap();
+        let kid = |token: &str| decode_header(token).unwrap().kid.unwrap();
+        let (one, _) = before.issue(&Principal::anonymous()).unwrap();
+        let (two, _) = both.issue(&Principal::anonymous()).unwrap();
+        assert_ne!(kid(one.expose_secret()), kid(two.expose_secret()));
+        for token in [&one, &two] {
+            assert!(both.verify(token.expose_secret()).is_ok());
+        }
+        assert!(after.verify(one.expose_secret()).is_err());
+        assert!(after.verify(two.expose_secret()).is_ok());
+        assert!(before.verify(two.expose_secret()).is_err());
+    }
+
+    #[test]
+    fn a_token_is_good_no_longer_than_its_session() {
+        let tokens = tokens(Duration::from_secs(60));
+        let issue = |at_most| {
+            let at_most = Duration::from_secs(at_most);
+            tokens.issue_for(&Principal::anonymous(), at_most).unwrap().1.as_secs()
+        };
+        assert_eq!((issue(5), issue(600)), (5, 60));
+        let (token, _) = tokens.issue(&Principal::anonymous()).unwrap();
+        assert!(tokens.verify_whole(token.expose_secret()).unwrap().is_good());
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use crate::optional;
+
 /// `[auth]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -11,8 +13,15 @@ pub struct Auth {
     pub mode: AuthMode,
     /// What tokens are signed with.
     pub jwt_secret: SecretString,
+    /// What tokens were signed with before, and still may be.
+    #[serde(deserialize_with = "optional::secrets")]
+    pub previous_jwt_secrets: Vec<SecretString>,
     /// Seconds a token is good for.
     pub token_ttl_seconds: u64,
+    /// Password hashes computed at once; 0: as many as there are cores.
+    pub hash_concurrency: usize,
+    /// Password hashes that may wait.
+    pub hash_queue: usize,
 }
 
 /// Whether callers need a token.

@@ -128,6 +128,11 @@ fn auth(config: &Config, findings: &mut Findings) {
         || secret.len() >= JWT_SECRET_BYTES
         || config.environment == Environment::Dev;
     findings.rule(strong, "auth.jwt_secret", "must have at least 32 bytes in production");
+    let previous = config.auth.previous_jwt_secrets.iter().map(ExposeSecret::expose_secret);
+    let strong = config.environment == Environment::Dev
+        || previous.into_iter().all(|secret| secret.len() >= JWT_SECRET_BYTES);
+    let rule = "must each have at least 32 bytes in production";
+    findings.rule(strong, "auth.previous_jwt_secrets", rule);
     findings.result(exposure(config));
     findings.rule(config.auth.token_ttl_seconds > 0, "auth.token_ttl_seconds", "must be positive");
 }

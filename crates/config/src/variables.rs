@@ -28,6 +28,7 @@ const NAMES: &[(&str, &str)] = &[
     ("YUANTUS_NODE_ID", "worker.node_id"),
     ("YUANTUS_PLATFORM_HOSTS", "tenancy.platform_hosts"),
     ("YUANTUS_PORT", "server.port"),
+    ("YUANTUS_PREVIOUS_JWT_SECRETS", "auth.previous_jwt_secrets"),
     ("YUANTUS_RESERVED_SUBDOMAINS", "tenancy.reserved_subdomains"),
     ("YUANTUS_ROOT_DOMAIN", "tenancy.root_domain"),
     ("YUANTUS_S3_ACCESS_KEY_ID", "storage.access_key_id"),
@@ -42,6 +43,7 @@ const NAMES: &[(&str, &str)] = &[
 
 /// Names without our prefix that are taken too. Ours win over them.
 const BARE: &[(&str, &str)] = &[
+    ("JWT_SECRET", "auth.jwt_secret"),
     ("PLATFORM_HOSTS", "tenancy.platform_hosts"),
     ("RESERVED_SUBDOMAINS", "tenancy.reserved_subdomains"),
     ("ROOT_DOMAIN", "tenancy.root_domain"),

@@ -75,6 +75,16 @@ pub enum Error {
         /// For people.
         message: String,
     },
+    /// Too often; the same request may work later.
+    #[error("{message}")]
+    RateLimited {
+        /// Stable, upper-case.
+        reason: &'static str,
+        /// For people.
+        message: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// Not now; the same request may work later.
     #[error("{message}")]
     Unavailable {
@@ -140,6 +150,7 @@ impl Error {
             Self::FailedPrecondition { reason, .. }
             | Self::PermissionDenied { reason, .. }
             | Self::ResourceExhausted { reason, .. }
+            | Self::RateLimited { reason, .. }
             | Self::Unavailable { reason, .. } => reason,
             Self::Unauthenticated { .. } => "UNAUTHENTICATED",
             Self::Conflict { .. } => "CONFLICT",

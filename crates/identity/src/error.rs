@@ -50,6 +50,10 @@ impl<T> Context<T> for std::result::Result<T, sqlx::Error> {
 impl Error {
     /// The SQLSTATE, where the server gave one.
     pub fn sqlstate(&self) -> Option<String> {
+        self.server_error().and_then(|e| e.code()).map(|code| code.into_owned())
+    }
+
+    fn server_error(&self) -> Option<&dyn sqlx::error::DatabaseError> {
         let Self::Query { source, .. } = self else { return None };
         let (DbErr::Exec(RuntimeErr::SqlxError(e))
         | DbErr::Query(RuntimeErr::SqlxError(e))
@@ -57,7 +61,12 @@ impl Error {
         else {
             return None;
         };
-        e.as_database_error().and_then(|e| e.code()).map(|code| code.into_owned())
+        e.as_database_error()
+    }
+
+    /// The constraint that a row would have broken, where the server names one.
+    pub fn constraint(&self) -> Option<String> {
+        self.server_error().and_then(|e| e.constraint().map(str::to_owned))
     }
 
     /// Whether a row of that key is there already.

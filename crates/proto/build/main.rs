@@ -13,13 +13,30 @@ use rest_over_grpc::build::{DescriptorOptions, Generator, OpenApiInfo, ServiceDe
 
 const PACKAGE: &str = ".yuantus.controlplane.v1";
 const ROOT: &str = "../../proto";
-const FILES: [&str; 8] =
-    ["audit", "auth", "backup", "customer", "migration", "operation", "org", "tenant"];
+const FILES: [&str; 10] = [
+    "audit",
+    "auth",
+    "backup",
+    "customer",
+    "member",
+    "migration",
+    "operation",
+    "org",
+    "tenant",
+    "user",
+];
 
 /// Messages that hold a password, a token or a key: their `Debug` is written
 /// by hand in `src/redacted.rs`.
-const SECRET: [&str; 5] =
-    ["BackupKey", "Connection", "CreateTenantRequest", "LoginRequest", "LoginResponse"];
+const SECRET: [&str; 7] = [
+    "BackupKey",
+    "Connection",
+    "CreateTenantRequest",
+    "CreateUserRequest",
+    "LoginRequest",
+    "LoginResponse",
+    "ResetPasswordRequest",
+];
 
 #[expect(clippy::disallowed_methods, reason = "cargo tells build scripts by the environment")]
 fn main() -> Result<(), Box<dyn Error>> {

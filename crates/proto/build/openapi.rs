@@ -15,6 +15,9 @@ use crate::{problem, routes};
 const DESCRIPTION: &str = "Every (tenant, org) has its own PostgreSQL database: made, migrated, \
     backed up and restored here. The same contract is served as gRPC on the same port.";
 
+/// RPCs besides those that create something whose body says what is needed.
+const NEEDS_BODY: [&str; 3] = ["AddMember", "Login", "ResetPassword"];
+
 /// The document that is served.
 pub fn complete(generated: &str, pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
     let mut doc: Value = serde_json::from_str(generated)?;
@@ -91,7 +94,8 @@ fn describe_request(operation: &mut Value, method: &MethodDescriptor) {
         }
     }
     if !method.name().starts_with("Create") && operation.get("requestBody").is_some() {
-        operation["requestBody"]["required"] = (method.name() == "Login").into();
+        let required = NEEDS_BODY.contains(&method.name());
+        operation["requestBody"]["required"] = required.into();
     }
     if input.get_field_by_name("request_id").is_some() {
         let key = json!({

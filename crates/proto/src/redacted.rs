@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::v1::{BackupKey, Connection, CreateTenantRequest, LoginRequest, LoginResponse};
+use crate::v1::{
+    BackupKey, Connection, CreateTenantRequest, CreateUserRequest, LoginRequest, LoginResponse,
+    ResetPasswordRequest,
+};
 
 /// Stands for a secret: says whether there is one.
 struct Redacted<'a>(&'a str);
@@ -32,6 +35,9 @@ redact!(Connection shows host, port, database, username; hides password, url);
 redact!(BackupKey shows repository, snapshot_id, dump_path; hides password);
 redact!(CreateTenantRequest
     shows id, name, plan, admin_username, admin_email, request_id; hides admin_password);
+redact!(CreateUserRequest
+    shows tenant_id, username, email, is_superuser, user_id; hides password);
+redact!(ResetPasswordRequest shows tenant_id, user_id; hides password);
 
 #[cfg(test)]
 mod tests {

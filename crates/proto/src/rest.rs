@@ -8,19 +8,23 @@ use crate::v1::{
     __rest_over_grpc_bridge_AuditService as audit, __rest_over_grpc_bridge_AuthService as auth,
     __rest_over_grpc_bridge_BackupService as backup,
     __rest_over_grpc_bridge_CustomerService as customer,
+    __rest_over_grpc_bridge_MemberService as member,
     __rest_over_grpc_bridge_MigrationService as migration,
     __rest_over_grpc_bridge_OperationService as operation,
     __rest_over_grpc_bridge_OrgService as org, __rest_over_grpc_bridge_TenantService as tenant,
+    __rest_over_grpc_bridge_UserService as user,
 };
 
 pub use audit::AuditServiceRestBridge;
 pub use auth::AuthServiceRestBridge;
 pub use backup::BackupServiceRestBridge;
 pub use customer::CustomerServiceRestBridge;
+pub use member::MemberServiceRestBridge;
 pub use migration::MigrationServiceRestBridge;
 pub use operation::OperationServiceRestBridge;
 pub use org::OrgServiceRestBridge;
 pub use tenant::TenantServiceRestBridge;
+pub use user::UserServiceRestBridge;
 
 /// One HTTP method and path, and the RPC it calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use tonic::transport::{Channel, Endpoint};
 use yuantus_proto::v1::{
-    self, backup_service_client::BackupServiceClient,
+    self, backup_service_client::BackupServiceClient, member_service_client::MemberServiceClient,
     migration_service_client::MigrationServiceClient,
     operation_service_client::OperationServiceClient, org_service_client::OrgServiceClient,
-    tenant_service_client::TenantServiceClient,
+    tenant_service_client::TenantServiceClient, user_service_client::UserServiceClient,
 };
 
 use crate::Child;
@@ -72,6 +72,16 @@ impl Api {
     /// Migrations.
     pub fn migrations(&self) -> MigrationServiceClient<Channel> {
         MigrationServiceClient::new(self.channel())
+    }
+
+    /// Users.
+    pub fn users(&self) -> UserServiceClient<Channel> {
+        UserServiceClient::new(self.channel())
+    }
+
+    /// Members.
+    pub fn members(&self) -> MemberServiceClient<Channel> {
+        MemberServiceClient::new(self.channel())
     }
 
     /// Creates a tenant.

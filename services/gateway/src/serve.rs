@@ -13,8 +13,9 @@ use yuantus_proto::{
     v1::{
         audit_service_server::AuditService, auth_service_server::AuthService,
         backup_service_server::BackupService, customer_service_server::CustomerService,
-        migration_service_server::MigrationService, operation_service_server::OperationService,
-        org_service_server::OrgService, tenant_service_server::TenantService,
+        member_service_server::MemberService, migration_service_server::MigrationService,
+        operation_service_server::OperationService, org_service_server::OrgService,
+        tenant_service_server::TenantService, user_service_server::UserService,
     },
 };
 
@@ -40,9 +41,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves gRPC and REST on `listener` until `shutdown` is cancelled. Then no
 /// connection is taken any more, streams are ended, requests under way get
 /// `settings.drain` to finish, and what is left is cut off.
-pub async fn serve<T, O, P, M, B, A, C, U>(
+pub async fn serve<T, O, P, M, B, A, C, U, Usr, Mem>(
     settings: GatewaySettings,
-    services: Services<T, O, P, M, B, A, C, U>,
+    services: Services<T, O, P, M, B, A, C, U, Usr, Mem>,
     health: Arc<dyn Health>,
     listener: TcpListener,
     shutdown: CancellationToken,
@@ -56,6 +57,8 @@ where
     A: AuthService + Clone,
     C: CustomerService + Clone,
     U: AuditService + Clone,
+    Usr: UserService + Clone,
+    Mem: MemberService + Clone,
 {
     let address = listener.local_addr().map_err(|source| Error::ListenerAddress { source })?;
     let (reporter, health_service) = tonic_health::server::health_reporter();

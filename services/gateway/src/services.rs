@@ -10,18 +10,21 @@ use yuantus_domain::Error;
 use yuantus_proto::{
     rest::{
         AuditServiceRestBridge, AuthServiceRestBridge, BackupServiceRestBridge,
-        CustomerServiceRestBridge, MigrationServiceRestBridge, OperationServiceRestBridge,
-        OrgServiceRestBridge, TenantServiceRestBridge, Transcoder,
+        CustomerServiceRestBridge, MemberServiceRestBridge, MigrationServiceRestBridge,
+        OperationServiceRestBridge, OrgServiceRestBridge, TenantServiceRestBridge, Transcoder,
+        UserServiceRestBridge,
     },
     v1::{
         audit_service_server::{AuditService, AuditServiceServer},
         auth_service_server::{AuthService, AuthServiceServer},
         backup_service_server::{BackupService, BackupServiceServer},
         customer_service_server::{CustomerService, CustomerServiceServer},
+        member_service_server::{MemberService, MemberServiceServer},
         migration_service_server::{MigrationService, MigrationServiceServer},
         operation_service_server::{OperationService, OperationServiceServer},
         org_service_server::{OrgService, OrgServiceServer},
         tenant_service_server::{TenantService, TenantServiceServer},
+        user_service_server::{UserService, UserServiceServer},
     },
 };
 
@@ -32,7 +35,7 @@ pub const MAX_REQUEST_BYTES: usize = 1024 * 1024;
 
 /// One implementation of each service of the contract.
 #[derive(Clone, Debug)]
-pub struct Services<T, O, P, M, B, A, C, U> {
+pub struct Services<T, O, P, M, B, A, C, U, Usr, Mem> {
     /// Tenants.
     pub tenants: T,
     /// Orgs.
@@ -49,6 +52,10 @@ pub struct Services<T, O, P, M, B, A, C, U> {
     pub customers: C,
     /// The audit trail.
     pub audit: U,
+    /// Users.
+    pub users: Usr,
+    /// Members.
+    pub members: Mem,
 }
 
 /// A request as the transcoder takes it.
@@ -69,7 +76,7 @@ pub type RestAnswer = Pin<Box<dyn Future<Output = Option<TranscodeResponse>> + S
 /// The services by REST.
 pub type RestServices = Box<dyn Fn(RestCall) -> RestAnswer + Send + Sync>;
 
-impl<T, O, P, M, B, A, C, U> Services<T, O, P, M, B, A, C, U>
+impl<T, O, P, M, B, A, C, U, Usr, Mem> Services<T, O, P, M, B, A, C, U, Usr, Mem>
 where
     T: TenantService + Clone,
     O: OrgService + Clone,
@@ -79,6 +86,8 @@ where
     A: AuthService + Clone,
     C: CustomerService + Clone,
     U: AuditService + Clone,
+    Usr: UserService + Clone,
+    Mem: MemberService + Clone,
 {
     /// The services by gRPC.
     pub(crate) fn grpc(&self) -> Routes {
@@ -99,6 +108,10 @@ where
                 CustomerServiceServer::new(self.customers.clone()).max_decoding_message_size(max),
             )
             .add_service(AuditServiceServer::new(self.audit.clone()).max_decoding_message_size(max))
+            .add_service(UserServiceServer::new(self.users.clone()).max_decoding_message_size(max))
+            .add_service(
+                MemberServiceServer::new(self.members.clone()).max_decoding_message_size(max),
+            )
     }
 
     /// The same services by REST. A guard in front of each asks once more
@@ -113,9 +126,11 @@ where
             OperationServiceRestBridge::with_guard(self.operations, guard("OperationService")),
             BackupServiceRestBridge::with_guard(self.backups, guard("BackupService")),
             CustomerServiceRestBridge::with_guard(self.customers, guard("CustomerService")),
+            MemberServiceRestBridge::with_guard(self.members, guard("MemberService")),
             MigrationServiceRestBridge::with_guard(self.migrations, guard("MigrationService")),
             OrgServiceRestBridge::with_guard(self.orgs, guard("OrgService")),
             TenantServiceRestBridge::with_guard(self.tenants, guard("TenantService")),
+            UserServiceRestBridge::with_guard(self.users, guard("UserService")),
         ));
         Box::new(move |call| {
             let transcoder = Arc::clone(&transcoder);

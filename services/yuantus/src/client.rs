@@ -10,9 +10,10 @@ use tonic::{
 };
 use yuantus_proto::v1::{
     audit_service_client::AuditServiceClient, auth_service_client::AuthServiceClient,
-    backup_service_client::BackupServiceClient, migration_service_client::MigrationServiceClient,
+    backup_service_client::BackupServiceClient, member_service_client::MemberServiceClient,
+    migration_service_client::MigrationServiceClient,
     operation_service_client::OperationServiceClient, org_service_client::OrgServiceClient,
-    tenant_service_client::TenantServiceClient,
+    tenant_service_client::TenantServiceClient, user_service_client::UserServiceClient,
 };
 
 use crate::failure::Failure;
@@ -64,10 +65,12 @@ services! {
     audit: AuditServiceClient,
     auth: AuthServiceClient,
     backups: BackupServiceClient,
+    members: MemberServiceClient,
     migrations: MigrationServiceClient,
     operations: OperationServiceClient,
     orgs: OrgServiceClient,
     tenants: TenantServiceClient,
+    users: UserServiceClient,
 }
 
 impl Client {

@@ -12,6 +12,7 @@ mod m20261121_000005_operations;
 mod m20261121_000006_backups;
 mod m20261121_000007_audit_logs;
 mod m20261121_000008_audit_chain;
+mod m20261121_000009_identity;
 mod m20261121_000010_context;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000006_backups::Migration),
             Box::new(m20261121_000007_audit_logs::Migration),
             Box::new(m20261121_000008_audit_chain::Migration),
+            Box::new(m20261121_000009_identity::Migration),
             Box::new(m20261121_000010_context::Migration),
         ]
     }

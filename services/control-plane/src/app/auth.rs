@@ -5,7 +5,7 @@ use std::time::Duration;
 use sea_orm::TransactionTrait;
 use secrecy::SecretString;
 use serde_json::json;
-use yuantus_auth::{Passwords, Principal, Role, caller, policy::Policy};
+use yuantus_auth::{Kind, Passwords, Principal, Role, caller, policy::Policy};
 use yuantus_domain::{Error, OrgId, OrgKey, Result, TenantId, Username, id::PLATFORM};
 use yuantus_identity::{
     Context, Database,
@@ -76,7 +76,10 @@ impl App {
             tenant: user.tenant_id.clone(),
             org,
             username: user.username.clone(),
+            email: user.email.clone(),
             roles: names.iter().filter_map(|name| Role::parse(name)).collect(),
+            kind: Kind::User,
+            session: None,
         })
     }
 
@@ -114,7 +117,7 @@ pub async fn ensure_platform_admin(
     let password_hash = passwords.hash(password).await?;
     let txn = db.begin().await.during("begin")?;
     let roles = &[Role::PlatformAdmin.as_str()];
-    let new = NewUser { tenant: PLATFORM, username, email: "", password_hash, roles };
+    let new = NewUser { id: None, tenant: PLATFORM, username, email: "", password_hash, roles };
     user::insert(&txn, new).await?;
     let target = format!("users/{}", username.as_str());
     audit::record(&txn, "platform_admin.create", PLATFORM, "", target, json!({})).await?;

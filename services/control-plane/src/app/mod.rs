@@ -8,12 +8,14 @@ pub mod context;
 pub mod customer;
 mod data;
 pub mod health;
+pub mod member;
 pub mod migration;
 pub mod operation;
 pub mod org;
 mod page;
 pub mod restore;
 pub mod tenant;
+pub mod user;
 
 use std::{ops::Deref, sync::Arc};
 

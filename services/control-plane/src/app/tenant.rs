@@ -89,7 +89,8 @@ impl App {
             let roles = &[Role::TenantAdmin.as_str()];
             let (username, email) = (&admin.username, &*admin.email);
             let tenant = asked.id.as_str();
-            user::insert(&txn, NewUser { tenant, username, email, password_hash, roles }).await?;
+            user::insert(&txn, NewUser { id: None, tenant, username, email, password_hash, roles })
+                .await?;
         }
         let target = format!("tenants/{}", asked.id);
         audit::record(&txn, "tenant.create", asked.id.as_str(), "", target, request).await?;

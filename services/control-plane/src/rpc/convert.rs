@@ -5,11 +5,11 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use pbjson_types::Timestamp;
 use uuid::Uuid;
-use yuantus_auth::{caller, tenancy::TenantFacts};
+use yuantus_auth::{Role, caller, tenancy::TenantFacts};
 use yuantus_domain::{
-    BackupState, Error, IdempotencyKey, OperationState, OrgStatus, Result, TenantStatus,
+    BackupState, Error, IdempotencyKey, OperationState, OrgStatus, Result, TenantId, TenantStatus,
 };
-use yuantus_identity::entity;
+use yuantus_identity::{entity, query::member::MemberAndUser};
 use yuantus_proto::v1;
 
 /// A time as the API shows it.
@@ -23,6 +23,16 @@ pub(super) fn time(at: DateTime<Utc>) -> Option<Timestamp> {
 /// A UUID that a client gave in `field`.
 pub(super) fn uuid(field: &'static str, text: &str) -> Result<Uuid> {
     Uuid::from_str(text).map_err(|_| Error::invalid(field, "must be a UUID"))
+}
+
+/// The tenant that the request names, or that of its context.
+pub(super) fn tenant_id(text: &str) -> Result<TenantId> {
+    if text.is_empty() { caller::tenant() } else { TenantId::parse("tenant_id", text) }
+}
+
+/// A number of things as the API shows it.
+pub(super) fn count(n: u64) -> i32 {
+    i32::try_from(n).unwrap_or(i32::MAX)
 }
 
 /// The client's key, from the message or the header.
@@ -77,6 +87,38 @@ pub(super) fn org(
         revision: database.revision,
         created_at: time(org.created_at),
         updated_at: time(org.updated_at.max(database.updated_at)),
+    })
+}
+
+/// A user as the API shows it.
+pub(super) fn user(row: entity::user::Model) -> Result<v1::User> {
+    let roles: Vec<String> = serde_json::from_value(row.roles).map_err(Error::internal)?;
+    let admin = [Role::PlatformAdmin, Role::TenantAdmin].map(Role::as_str);
+    Ok(v1::User {
+        id: row.id,
+        tenant_id: row.tenant_id,
+        username: row.username,
+        email: row.email,
+        is_active: row.is_active,
+        is_superuser: roles.iter().any(|role| admin.contains(&role.as_str())),
+        roles,
+        created_at: time(row.created_at),
+        updated_at: time(row.updated_at),
+    })
+}
+
+/// A member as the API shows it.
+pub(super) fn member((member, user): MemberAndUser) -> Result<v1::Member> {
+    Ok(v1::Member {
+        tenant_id: member.tenant_id,
+        org_id: member.org_id,
+        user_id: member.user_id,
+        username: user.username,
+        email: user.email,
+        roles: serde_json::from_value(member.roles).map_err(Error::internal)?,
+        is_active: member.is_active,
+        created_at: time(member.created_at),
+        updated_at: time(member.updated_at),
     })
 }
 

@@ -27,7 +27,9 @@ pub fn status(error: Error) -> Status {
         Error::FailedPrecondition { .. } => (Code::FailedPrecondition, false),
         Error::Unauthenticated { .. } => (Code::Unauthenticated, false),
         Error::PermissionDenied { .. } => (Code::PermissionDenied, false),
-        Error::ResourceExhausted { .. } => (Code::ResourceExhausted, false),
+        Error::ResourceExhausted { .. } | Error::RateLimited { .. } => {
+            (Code::ResourceExhausted, false)
+        }
         Error::Unavailable { .. } => (Code::Unavailable, false),
         Error::Conflict { .. } => (Code::Aborted, false),
         Error::Internal(_) => (Code::Internal, true),
@@ -47,7 +49,7 @@ pub fn status(error: Error) -> Status {
         Error::MissingContext { field } => {
             details.add_bad_request_violation(*field, "is required as context");
         }
-        Error::Unavailable { retry_after, .. } => {
+        Error::Unavailable { retry_after, .. } | Error::RateLimited { retry_after, .. } => {
             details.set_retry_info(Some(*retry_after));
         }
         _ => {}

@@ -15,8 +15,9 @@ use yuantus_domain::Error;
 use yuantus_proto::v1::{
     audit_service_server::AuditService, auth_service_server::AuthService,
     backup_service_server::BackupService, customer_service_server::CustomerService,
-    migration_service_server::MigrationService, operation_service_server::OperationService,
-    org_service_server::OrgService, tenant_service_server::TenantService, *,
+    member_service_server::MemberService, migration_service_server::MigrationService,
+    operation_service_server::OperationService, org_service_server::OrgService,
+    tenant_service_server::TenantService, user_service_server::UserService, *,
 };
 
 use crate::status::{careless, status};
@@ -328,5 +329,51 @@ impl AuditService for Fake {
 
     async fn prune_audit(&self, _: Request<PruneAuditRequest>) -> Answer<PruneAuditResponse> {
         self.answer("AuditService/PruneAudit")
+    }
+}
+
+#[tonic::async_trait]
+impl UserService for Fake {
+    async fn create_user(&self, _: Request<CreateUserRequest>) -> Answer<User> {
+        self.answer("UserService/CreateUser")
+    }
+
+    async fn get_user(&self, _: Request<GetUserRequest>) -> Answer<User> {
+        self.answer("UserService/GetUser")
+    }
+
+    async fn list_users(&self, _: Request<ListUsersRequest>) -> Answer<ListUsersResponse> {
+        self.answer("UserService/ListUsers")
+    }
+
+    async fn update_user(&self, _: Request<UpdateUserRequest>) -> Answer<User> {
+        self.answer("UserService/UpdateUser")
+    }
+
+    async fn delete_user(&self, _: Request<DeleteUserRequest>) -> Answer<DeleteUserResponse> {
+        self.answer("UserService/DeleteUser")
+    }
+
+    async fn reset_password(&self, _: Request<ResetPasswordRequest>) -> Answer<User> {
+        self.answer("UserService/ResetPassword")
+    }
+}
+
+#[tonic::async_trait]
+impl MemberService for Fake {
+    async fn add_member(&self, _: Request<AddMemberRequest>) -> Answer<Member> {
+        self.answer("MemberService/AddMember")
+    }
+
+    async fn list_members(&self, _: Request<ListMembersRequest>) -> Answer<ListMembersResponse> {
+        self.answer("MemberService/ListMembers")
+    }
+
+    async fn update_member(&self, _: Request<UpdateMemberRequest>) -> Answer<Member> {
+        self.answer("MemberService/UpdateMember")
+    }
+
+    async fn remove_member(&self, _: Request<RemoveMemberRequest>) -> Answer<RemoveMemberResponse> {
+        self.answer("MemberService/RemoveMember")
     }
 }

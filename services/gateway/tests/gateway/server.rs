@@ -97,6 +97,8 @@ impl TestServer {
             auth: fake.clone(),
             customers: fake.clone(),
             audit: fake.clone(),
+            users: fake.clone(),
+            members: fake.clone(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

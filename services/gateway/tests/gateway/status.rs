@@ -17,7 +17,7 @@ pub fn status(error: Error) -> Status {
         Error::FailedPrecondition { .. } => Code::FailedPrecondition,
         Error::Unauthenticated { .. } => Code::Unauthenticated,
         Error::PermissionDenied { .. } => Code::PermissionDenied,
-        Error::ResourceExhausted { .. } => Code::ResourceExhausted,
+        Error::ResourceExhausted { .. } | Error::RateLimited { .. } => Code::ResourceExhausted,
         Error::Unavailable { .. } => Code::Unavailable,
         Error::Conflict { .. } => Code::Aborted,
         Error::Internal(_) => Code::Internal,

@@ -78,3 +78,9 @@ pub(super) fn read_password(from_stdin: bool, of: &str) -> Result<String, Failur
     }
     rpassword::prompt_password(format!("Password of {of}: ")).map_err(unread)
 }
+
+/// Reads the password of a user to be made: from a prompt where there is a
+/// terminal, otherwise from stdin.
+pub(super) fn read_new_password(from_stdin: bool, of: &str) -> Result<String, Failure> {
+    read_password(from_stdin || !stdin().is_terminal(), of)
+}

@@ -8,12 +8,14 @@ mod completions;
 pub(crate) mod db;
 mod login;
 mod man;
+mod member;
 mod migrate;
 mod op;
 mod org;
 mod session;
 mod tenant;
 mod time;
+mod user;
 
 use std::path::PathBuf;
 
@@ -83,6 +85,12 @@ enum Command {
     /// Orgs, each with a database of its own
     #[command(subcommand)]
     Org(org::Command),
+    /// Users, who log in
+    #[command(subcommand)]
+    User(user::Command),
+    /// Users as members of orgs
+    #[command(subcommand)]
+    Member(member::Command),
     /// The schema of the orgs' databases
     #[command(subcommand)]
     Migrate(migrate::Command),
@@ -117,6 +125,8 @@ impl Cli {
             Command::Login(options) => options.run(&self.global).await,
             Command::Tenant(command) => command.run(&Session::open(&self.global)?).await,
             Command::Org(command) => command.run(&Session::open(&self.global)?).await,
+            Command::User(command) => command.run(&Session::open(&self.global)?).await,
+            Command::Member(command) => command.run(&Session::open(&self.global)?).await,
             Command::Migrate(command) => command.run(&Session::open(&self.global)?).await,
             Command::Bundle(command) => command.run(output),
             Command::Backup(command) => command.run(&Session::open(&self.global)?).await,
@@ -147,6 +157,9 @@ mod tests {
             "org create tenant-1/org-1 --wait",
             "org connect tenant-1/org-1 -- -c \\dt",
             "backup restore tenant-1/org-1 latest --to tenant-2/org-1 --replace --wait",
+            "user create tenant-1 ann --admin --password-stdin",
+            "user update tenant-1 7 --active false",
+            "member add tenant-1/org-1 ann --roles owner,support_agent",
             "migrate apply --all --wait --timeout 60 -o json",
             "op list tenant-1/org-1 --state running --limit 5",
             "audit list acme --action login --since 2026-01-01 --limit 20",

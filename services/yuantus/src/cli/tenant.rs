@@ -1,7 +1,5 @@
 //! `yuantus tenant`.
 
-use std::io::stdin;
-
 use clap::Subcommand;
 use yuantus_domain::TenantId;
 use yuantus_proto::v1::{
@@ -9,7 +7,7 @@ use yuantus_proto::v1::{
 };
 
 use crate::{
-    cli::{Session, arguments::tenant_id, time::time},
+    cli::{Session, arguments::tenant_id, login::read_new_password, time::time},
     failure::Failure,
     output::Show,
     paging::Paging,
@@ -60,7 +58,7 @@ impl Command {
         match self {
             Self::Create { tenant, name, plan, admin, admin_email } => {
                 let admin_password = match &admin {
-                    Some(username) => first_password(username)?,
+                    Some(username) => read_new_password(false, username)?,
                     None => String::new(),
                 };
                 let request = CreateTenantRequest {
@@ -89,18 +87,6 @@ impl Command {
             }
         }
     }
-}
-
-/// Asks for the password of a user to be made.
-fn first_password(username: &str) -> Result<String, Failure> {
-    use std::io::IsTerminal;
-    let unread = |error| Failure::local("read the password", error);
-    if stdin().is_terminal() {
-        return rpassword::prompt_password(format!("Password for {username}: ")).map_err(unread);
-    }
-    let mut line = String::new();
-    stdin().read_line(&mut line).map_err(unread)?;
-    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 impl Show for Tenant {

@@ -10,7 +10,8 @@ use yuantus_config::{Config, Environment};
 use yuantus_control_plane::{
     app::{App, Parts, Settings, audit::Audit},
     rpc::{
-        Audits, Auth, Backups, Customers, Migrations, Operations, Orgs, Tenants, status::status,
+        Audits, Auth, Backups, Customers, Members, Migrations, Operations, Orgs, Tenants, Users,
+        status::status,
     },
 };
 use yuantus_gateway::{GatewaySettings, Hosts, Memory, Services};
@@ -50,7 +51,10 @@ impl Api {
         background.spawn(listening);
         let local = |error| Failure::local("set up authentication", error);
         let ttl = Duration::from_secs(config.auth.token_ttl_seconds);
-        let tokens = Tokens::new(&config.auth.jwt_secret, ttl).map_err(local)?;
+        let mut tokens = Tokens::new(&config.auth.jwt_secret, ttl).map_err(local)?;
+        for previous in &config.auth.previous_jwt_secrets {
+            tokens = tokens.with_previous(previous).map_err(local)?;
+        }
         let data = data(config)?;
         background.spawn(data.clone().run_idle(stop.clone()));
         let (trail, writer) = Trail::new(db.clone());
@@ -58,7 +62,8 @@ impl Api {
         let app = App::new(Parts {
             db,
             tokens: tokens.clone(),
-            passwords: Passwords::new().map_err(local)?,
+            passwords: Passwords::bounded(config.auth.hash_concurrency, config.auth.hash_queue)
+                .map_err(local)?,
             sealer: common.sealer.clone(),
             notifier,
             watcher,
@@ -119,6 +124,8 @@ impl Api {
             customers: Customers(app.clone()),
             auth: Auth(app.clone()),
             audit: Audits(app.clone()),
+            users: Users(app.clone()),
+            members: Members(app.clone()),
         };
         let health = Arc::new(AppHealth(app));
         let served =
