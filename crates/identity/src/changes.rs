@@ -61,7 +61,8 @@ async fn listen(own: &PgPool, hear: &impl Fn(Change)) -> Result<(), sqlx::Error>
             Err(_) => {
                 let alive = sqlx::query("SELECT 1").execute(&mut listener);
                 match timeout(PATIENCE, alive).await {
-                    Ok(answered) => drop(answered?),
+                    Ok(Ok(_)) => {}
+                    Ok(Err(error)) => return Err(error),
                     Err(_) => return Err(sqlx::Error::PoolTimedOut),
                 }
             }
