@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 step() { printf '\n== %s (%ss)\n' "$1" "$SECONDS"; }
 
 step 'packages'
-scripts/packages.sh build-essential ca-certificates nginx-light postgresql restic
+scripts/packages.sh build-essential ca-certificates chromium nginx-light postgresql restic
 
 step 'format'
 cargo fmt --all --check

@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::{AuthMode, Config, Environment, Error, Problem, Purpose, Result};
+use crate::{AuthMode, ClientCertificates, Config, Environment, Error, Problem, Purpose, Result};
 
 const JWT_SECRET_BYTES: usize = 32;
 const KEY_BYTES: usize = 32;
@@ -92,6 +92,15 @@ fn server(config: &Config, findings: &mut Findings) {
     let rule = "must be origins such as https://console.example.org, or * alone";
     let sound = if every { origins.len() == 1 } else { origins.iter().all(|o| is_origin(o)) };
     findings.rule(sound, "server.cors_origins", rule);
+    let (certificate, key) = (server.tls_certificate.is_some(), server.tls_key.is_some());
+    findings.rule(certificate || !key, "server.tls_certificate", "must be set with tls_key");
+    findings.rule(key || !certificate, "server.tls_key", "must be set with tls_certificate");
+    let authority = server.tls_client_ca.is_some();
+    let rule = "can be used only with tls_certificate";
+    findings.rule(certificate || !authority, "server.tls_client_ca", rule);
+    let required = server.tls_client_certificates == ClientCertificates::Required;
+    let rule = "must be set when clients' certificates are required";
+    findings.rule(authority || !required, "server.tls_client_ca", rule);
 }
 
 /// Whether a browser could send exactly this text as an origin.

@@ -8,8 +8,8 @@ use url::Url;
 use yuantus_domain::{DatabaseUrlTemplate, database_url::parse_url};
 
 use crate::{
-    Audit, Auth, Data, Environment, Error, Identity, Log, Problem, Purpose, Result, Secrets,
-    Server, Storage, Tenancy, Tenants, Worker, check, load,
+    Audit, Auth, Data, Environment, Error, Identity, Log, Metrics, Problem, Purpose, Result,
+    Secrets, Server, Storage, Tenancy, Tenants, Worker, check, load,
 };
 
 /// The database that `database_url` stands for as the identity database.
@@ -48,6 +48,8 @@ pub struct Config {
     pub secrets: Secrets,
     /// `[worker]`.
     pub worker: Worker,
+    /// `[metrics]`.
+    pub metrics: Metrics,
     /// `[log]`.
     pub log: Log,
 }

@@ -2,10 +2,13 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
 use serde::Deserialize;
+
+use crate::optional;
 
 /// `[server]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -19,6 +22,24 @@ pub struct Server {
     pub request_timeout_seconds: f64,
     /// Origins whose pages may read answers; `*` is every one.
     pub cors_origins: Vec<String>,
+    /// PEM file of our certificate; TLS is on where there is one.
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM file of its key.
+    pub tls_key: Option<PathBuf>,
+    /// PEM file of the authorities whose clients' certificates are taken.
+    pub tls_client_ca: Option<PathBuf>,
+    /// Whether clients must have a certificate.
+    pub tls_client_certificates: ClientCertificates,
+}
+
+/// Whether clients of a TLS connection must have a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientCertificates {
+    /// Verified where one is presented.
+    Optional,
+    /// No connection without.
+    Required,
 }
 
 impl Server {
@@ -41,6 +62,13 @@ struct Raw {
     drain_seconds: f64,
     request_timeout_seconds: f64,
     cors_origins: Vec<String>,
+    #[serde(deserialize_with = "optional::text")]
+    tls_certificate: Option<String>,
+    #[serde(deserialize_with = "optional::text")]
+    tls_key: Option<String>,
+    #[serde(deserialize_with = "optional::text")]
+    tls_client_ca: Option<String>,
+    tls_client_certificates: ClientCertificates,
 }
 
 impl TryFrom<Raw> for Server {
@@ -58,6 +86,10 @@ impl TryFrom<Raw> for Server {
             drain_seconds: raw.drain_seconds,
             request_timeout_seconds: raw.request_timeout_seconds,
             cors_origins: raw.cors_origins,
+            tls_certificate: raw.tls_certificate.map(PathBuf::from),
+            tls_key: raw.tls_key.map(PathBuf::from),
+            tls_client_ca: raw.tls_client_ca.map(PathBuf::from),
+            tls_client_certificates: raw.tls_client_certificates,
         })
     }
 }

@@ -25,6 +25,8 @@ const NAMES: &[(&str, &str)] = &[
     ("YUANTUS_JWT_SECRET_KEY", "auth.jwt_secret"),
     ("YUANTUS_LOG_FORMAT", "log.format"),
     ("YUANTUS_LOG_LEVEL", "log.level"),
+    ("YUANTUS_METRICS_LISTEN", "metrics.listen"),
+    ("YUANTUS_METRICS_WORKER_LISTEN", "metrics.worker_listen"),
     ("YUANTUS_NODE_ID", "worker.node_id"),
     ("YUANTUS_PLATFORM_HOSTS", "tenancy.platform_hosts"),
     ("YUANTUS_PORT", "server.port"),
@@ -39,6 +41,10 @@ const NAMES: &[(&str, &str)] = &[
     ("YUANTUS_S3_SECRET_ACCESS_KEY", "storage.secret_access_key"),
     ("YUANTUS_SECRET_KEY", "secrets.key"),
     ("YUANTUS_STORAGE_TYPE", "storage.type"),
+    ("YUANTUS_TLS_CERTIFICATE", "server.tls_certificate"),
+    ("YUANTUS_TLS_CLIENT_CA", "server.tls_client_ca"),
+    ("YUANTUS_TLS_CLIENT_CERTIFICATES", "server.tls_client_certificates"),
+    ("YUANTUS_TLS_KEY", "server.tls_key"),
 ];
 
 /// Names without our prefix that are taken too. Ours win over them.
@@ -51,6 +57,9 @@ const BARE: &[(&str, &str)] = &[
 
 /// Read by the command line, not by the configuration.
 const ELSEWHERE: &[&str] = &[
+    "YUANTUS_CA_FILE",
+    "YUANTUS_CLIENT_CERTIFICATE",
+    "YUANTUS_CLIENT_KEY",
     "YUANTUS_CONFIG",
     "YUANTUS_CRASH_AT",
     "YUANTUS_PROFILE",

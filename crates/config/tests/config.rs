@@ -43,7 +43,8 @@ fn every_key_has_a_comment_before_it() {
     let lines: Vec<&str> = DEFAULT_TOML.lines().collect();
     for pair in lines.windows(2).filter(|pair| pair[1].contains(" = ") && !pair[1].starts_with('#'))
     {
-        let grouped = pair[1].starts_with("client_port");
+        let grouped =
+            ["client_port", "max_connections_per_database"].iter().any(|k| pair[1].starts_with(k));
         assert!(pair[0].starts_with('#') || grouped, "{}", pair[1]);
     }
 }
@@ -263,4 +264,31 @@ fn origins_are_a_list_and_exactly_what_browsers_send() {
         refused(&[("YUANTUS_SERVER__REQUEST_TIMEOUT_SECONDS", "0")])
             .contains("server.request_timeout_seconds must be positive")
     );
+}
+
+#[test]
+fn tls_needs_its_files_together() {
+    let (certificate, key) = (("YUANTUS_TLS_CERTIFICATE", "c.pem"), ("YUANTUS_TLS_KEY", "k.pem"));
+    let server = load(&[certificate, key]).unwrap().config.server;
+    assert_eq!(server.tls_certificate.as_deref(), Some(Path::new("c.pem")));
+    assert_eq!(load(&[]).unwrap().config.server.tls_certificate, None);
+    assert!(refused(&[certificate]).contains("server.tls_key must be set"));
+    assert!(refused(&[key]).contains("server.tls_certificate must be set"));
+    let authority = ("YUANTUS_TLS_CLIENT_CA", "ca.pem");
+    assert!(refused(&[authority]).contains("server.tls_client_ca can be used only with"));
+    let required = ("YUANTUS_TLS_CLIENT_CERTIFICATES", "required");
+    assert!(refused(&[certificate, key, required]).contains("server.tls_client_ca must be set"));
+    load(&[certificate, key, authority, required]).unwrap();
+    let odd = ("YUANTUS_TLS_CLIENT_CERTIFICATES", "perhaps");
+    assert!(refused(&[certificate, key, authority, odd]).contains("must be"));
+}
+
+#[test]
+fn metrics_are_shown_where_asked_and_nowhere_by_default() {
+    let metrics = load(&[]).unwrap().config.metrics;
+    assert_eq!((metrics.listen, metrics.worker_listen), (None, None));
+    let metrics = load(&[("YUANTUS_METRICS_LISTEN", "127.0.0.1:9464")]).unwrap().config.metrics;
+    assert_eq!(metrics.listen.unwrap().to_string(), "127.0.0.1:9464");
+    let refused = refused(&[("YUANTUS_METRICS_LISTEN", "9464")]);
+    assert!(refused.contains("metrics.listen must be an IP address and port"), "{refused}");
 }

@@ -16,6 +16,7 @@ pub mod crashpoint;
 pub mod enqueue;
 pub mod error;
 mod lease;
+pub mod metrics;
 pub mod node;
 pub mod notify;
 mod reaper;

@@ -1,9 +1,12 @@
 //! What a step knows about the operation it is part of, and the only way it
 //! may write to the identity database.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Instant,
 };
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction, TransactionTrait};
@@ -28,6 +31,7 @@ pub struct Run {
     pub(crate) db: DatabaseConnection,
     pub(crate) notifier: Notifier,
     pub(crate) reported: AtomicI64,
+    pub(crate) begun: Instant,
 }
 
 impl Run {

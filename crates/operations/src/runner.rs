@@ -9,7 +9,7 @@ use yuantus_domain::OperationState;
 
 use crate::{
     CleanUp, Outcome, Result, Run, Step, StepError, StepResult, Task, backoff::Backoff, crashpoint,
-    lease::Interrupt,
+    lease::Interrupt, metrics,
 };
 use yuantus_identity::Context;
 
@@ -113,6 +113,7 @@ async fn step<D: Sync + 'static>(
         Came::Retry { message, .. } if run.operation.attempt < run.operation.max_attempts => {
             tracing::warn!(step = step.name(), attempt = run.operation.attempt, error = %message,
                 "a step failed and will be tried again");
+            metrics::step_failed(run.kind, step.name());
             let delay = backoff.delay(run.operation.attempt);
             persist(run, || release(run, delay, run.operation.attempt, &message))
                 .await
@@ -269,6 +270,7 @@ async fn end(
     }
     let error = Some(run.operation.error_message.as_str()).filter(|message| !message.is_empty());
     tracing::info!(state = state.as_str(), error, "operation ended");
+    metrics::ended(run.kind, state.as_str(), run.begun);
     Ok(())
 }
 

@@ -20,6 +20,7 @@ use crate::{
     backoff::Backoff,
     claim::claim,
     lease::{Interrupt, Leases},
+    metrics::Running,
     node::lock_node,
     notify::{CANCEL, READY},
     reaper,
@@ -201,7 +202,9 @@ impl<D: Send + Sync + 'static> Worker<D> {
         if let (Some(kind), Ok(key)) = (kind, key)
             && let Some(task) = self.registry.task(kind)
         {
+            let _running = Running::new(kind);
             let run = Run {
+                begun: std::time::Instant::now(),
                 operation,
                 kind,
                 key,

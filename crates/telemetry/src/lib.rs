@@ -1,4 +1,5 @@
-//! Logs: one line an event, to stderr, as JSON or as text for people.
+//! Logs: one line an event, to stderr, as JSON or as text for people. Metrics,
+//! for who scrapes them.
 //!
 //! Invariant: an event carries the fields of every span it happens in, so
 //! `request_id`, `tenant_id`, `org_id` and `operation_id` stand at the top of
@@ -6,6 +7,7 @@
 
 mod fields;
 mod json;
+mod metrics;
 
 use std::{
     io::{IsTerminal, stderr},
@@ -17,6 +19,7 @@ use tracing_subscriber::{
 };
 
 pub use json::JsonLayer;
+pub use metrics::{Sample, install_metrics, run_metrics};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

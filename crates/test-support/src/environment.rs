@@ -59,6 +59,8 @@ impl TestEnv {
 
     /// As [`TestEnv::start`], with `options`.
     pub async fn start_with(options: Options) -> Self {
+        // Clients of tests that speak TLS need to be told by which library.
+        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
         let dir = tempfile::Builder::new().prefix("yuantus-test-").tempdir().expect("directory");
         // PostgreSQL runs as another user, who has to get at its directory.
         let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);

@@ -16,14 +16,19 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Frame, SizeHint};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::Code;
 use tracing::{debug, error, info};
 use yuantus_auth::{Caller, caller::CALLER};
 
 use crate::{
+    metrics::{self, Going},
     observer::{Answered, Observer, grpc_message, wrong},
     request::RequestFacts,
     status_code,
 };
+
+/// What a request is called that is for nothing we have.
+const NOTHING: &str = "none";
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const UNAVAILABLE: HeaderValue = HeaderValue::from_static("14");
@@ -43,6 +48,7 @@ pub struct Answer {
     /// What was wrong, for who observes.
     error: String,
     observer: Option<Arc<dyn Observer>>,
+    _going: Going,
 }
 
 /// What an answer is about.
@@ -55,6 +61,8 @@ pub struct About {
     pub quiet: bool,
     /// Who is told of it in the end.
     pub observer: Option<Arc<dyn Observer>>,
+    /// Counts it as being answered.
+    pub going: Going,
 }
 
 impl Answer {
@@ -83,6 +91,7 @@ impl Answer {
                 quiet: about.quiet,
                 error,
                 observer: about.observer,
+                _going: about.going,
             })
         })
     }
@@ -190,9 +199,19 @@ impl http_body::Body for Answer {
 impl Drop for Answer {
     fn drop(&mut self) {
         let _span = self.facts.span.enter();
-        let milliseconds = self.facts.begun.elapsed().as_secs_f64() * 1000.0;
+        let took = self.facts.begun.elapsed();
+        let milliseconds = took.as_secs_f64() * 1000.0;
         let (status, grpc_status) = (self.status, self.grpc_status.as_deref());
         let client_ip = self.facts.client_ip.as_str();
+        let what = self.facts.what.get().copied().unwrap_or(NOTHING);
+        let grpc_name = grpc_status.and_then(|status| status.parse().ok());
+        let grpc_name = grpc_name.map(|code: i32| status_code::name(Code::from_i32(code)));
+        let shown = match grpc_name {
+            Some(name) => name.to_owned(),
+            None if self.facts.grpc => "CANCELLED".to_owned(),
+            None => status.to_string(),
+        };
+        metrics::answered(what, self.facts.grpc, &shown, took);
         if self.quiet {
             debug!(status, duration_ms = milliseconds, "request");
         } else {

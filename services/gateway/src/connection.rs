@@ -1,6 +1,11 @@
-//! One TCP connection: HTTP/1.1 or HTTP/2 without TLS.
+//! One TCP connection: HTTP/1.1 or HTTP/2, within TLS where that is on.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::body::Body;
 use http::Request;
@@ -9,12 +14,21 @@ use hyper_util::{
     server::conn::auto::Builder,
     service::TowerToHyperService,
 };
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 use tower::service_fn;
 use tracing::debug;
 
-use crate::{front::Front, handshake::Handshake};
+use crate::{
+    front::Front,
+    handshake::Handshake,
+    metrics::{self, Going},
+    tls::{self, Tls},
+};
 
 /// Headers of an HTTP/1.1 request, request line included.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
@@ -25,36 +39,86 @@ const MAX_STREAMS: u32 = 256;
 /// How often a silent HTTP/2 peer is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_secs(30);
 
-/// Serves a connection to its end. When `stopping` is cancelled, requests
-/// under way are finished and no more are taken.
-pub async fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
-    front: Arc<Front>,
-    header_timeout: Duration,
-    stopping: CancellationToken,
-) {
+/// Who is at the other end.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// The address the connection came from.
+    pub address: IpAddr,
+    /// Whether it is encrypted.
+    pub tls: bool,
+    /// The subject of the client's verified certificate.
+    pub certificate: Option<Arc<str>>,
+}
+
+/// What all connections have in common.
+pub struct Door {
+    /// Answers requests.
+    pub front: Arc<Front>,
+    /// Makes connections secure.
+    pub tls: Option<Arc<Tls>>,
+    /// How long a client may take for a handshake or a request's headers.
+    pub header_timeout: Duration,
+    /// Cancelled when requests under way are to be finished and no more taken.
+    pub stopping: CancellationToken,
+}
+
+/// Serves a connection to its end.
+pub async fn serve(stream: TcpStream, address: SocketAddr, door: Arc<Door>) {
+    let _open = Going::connection();
     // Answers are small: waiting to fill a packet would only delay them.
     stream.set_nodelay(true).ok();
-    let io = TokioIo::new(Handshake::new(stream, header_timeout));
+    let mut peer = Peer { address: address.ip(), tls: false, certificate: None };
+    let Some(tls) = &door.tls else {
+        return serve_http(stream, peer, &door).await;
+    };
+    let handshake = timeout(door.header_timeout, tls.accept(stream));
+    let shaken = tokio::select! {
+        shaken = handshake => shaken,
+        () = door.stopping.cancelled() => return,
+    };
+    match shaken {
+        Ok(Ok(stream)) => {
+            peer.tls = true;
+            peer.certificate = tls::subject(&stream).map(Arc::from);
+            serve_http(stream, peer, &door).await;
+        }
+        Ok(Err(error)) => {
+            metrics::handshake_failed();
+            debug!(peer = %address, %error, "a TLS handshake failed");
+        }
+        Err(_) => {
+            metrics::handshake_failed();
+            debug!(peer = %address, "a TLS handshake took too long");
+        }
+    }
+}
+
+async fn serve_http(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Peer,
+    door: &Door,
+) {
+    let io = TokioIo::new(Handshake::new(stream, door.header_timeout));
+    let address = peer.address;
+    let front = Arc::clone(&door.front);
     let service = TowerToHyperService::new(service_fn(move |request: Request<_>| {
-        let front = Arc::clone(&front);
+        let (front, peer) = (Arc::clone(&front), peer.clone());
         async move {
-            let response = front.handle(request.map(Body::new), peer.ip()).await;
+            let response = front.handle(request.map(Body::new), &peer).await;
             Ok::<_, std::convert::Infallible>(response)
         }
     }));
-    let builder = builder(header_timeout);
+    let builder = builder(door.header_timeout);
     let mut connection = pin!(builder.serve_connection(io, service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = stopping.cancelled() => {
+        () = door.stopping.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
     };
     if let Err(error) = ended {
-        debug!(%peer, error, "a connection ended early");
+        debug!(peer = %address, error, "a connection ended early");
     }
 }
 

@@ -12,6 +12,9 @@ pub enum Error {
         /// Why.
         source: tonic_reflection::server::Error,
     },
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] crate::tls::Error),
     /// The listener has no address.
     #[error("cannot read the address of the listener")]
     ListenerAddress {

@@ -1,7 +1,7 @@
-//! The paths that are no RPC: health and the OpenAPI document. They need no
-//! token.
+//! The paths that are no RPC: health, the OpenAPI document and the page to
+//! read it with. They need no token.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
@@ -11,10 +11,21 @@ use tonic::Code;
 use yuantus_domain::{OrgId, OrgKey, TenantId};
 
 use crate::{
-    conditional,
+    docs,
     health::{Health, bounded},
+    openapi::DOCUMENT,
     problem::Problem,
 };
+
+/// The paths of health and the document.
+pub const PATHS: [&str; 6] = [
+    "/healthz",
+    "/readyz",
+    "/api/v1/health",
+    "/api/v1/health/ready",
+    "/api/v1/health/deps",
+    "/api/v1/openapi.json",
+];
 
 /// Answers the fixed paths.
 pub struct Fixed {
@@ -29,6 +40,11 @@ pub struct Fixed {
 type Answered = Result<Response<Body>, Problem>;
 
 impl Fixed {
+    /// The path as we write it; `None` where it is not one of ours.
+    pub fn path(path: &str) -> Option<&'static str> {
+        PATHS.iter().chain(&docs::PATHS).copied().find(|known| *known == path)
+    }
+
     /// The answer; `None` where the path is not one of ours.
     pub async fn answer(
         &self,
@@ -36,18 +52,7 @@ impl Fixed {
         path: &str,
         headers: &HeaderMap,
     ) -> Option<Answered> {
-        let known = matches!(
-            path,
-            "/healthz"
-                | "/readyz"
-                | "/api/v1/health"
-                | "/api/v1/health/ready"
-                | "/api/v1/health/deps"
-                | "/api/v1/openapi.json"
-        );
-        if !known {
-            return None;
-        }
+        Self::path(path)?;
         if !matches!(*method, Method::GET | Method::HEAD) {
             return Some(Err(Problem::method_not_allowed(&["GET"])));
         }
@@ -56,7 +61,8 @@ impl Fixed {
             "/api/v1/openapi.json" => Ok(openapi()),
             "/api/v1/health" => self.about(headers),
             "/api/v1/health/deps" => self.dependencies(headers).await,
-            _ => self.ready().await,
+            "/readyz" | "/api/v1/health/ready" => self.ready().await,
+            page => Ok(docs::answer(page, headers)),
         })
     }
 
@@ -142,15 +148,12 @@ fn invalid(error: yuantus_domain::Error) -> Problem {
     Problem::new(status, Code::InvalidArgument, error.reason(), error.to_string()).field(field)
 }
 
-static OPENAPI_TAG: LazyLock<Option<HeaderValue>> =
-    LazyLock::new(|| conditional::tag(yuantus_proto::OPENAPI.as_bytes()));
-
-/// The only answer that may be cached.
+/// The same for everybody: it may be cached.
 fn openapi() -> Response<Body> {
-    let mut response = text("application/json", yuantus_proto::OPENAPI);
+    let mut response = respond("application/json", Body::from(DOCUMENT.json.clone()));
     let cacheable = HeaderValue::from_static("public, max-age=300");
     response.headers_mut().insert(header::CACHE_CONTROL, cacheable);
-    if let Some(tag) = OPENAPI_TAG.clone() {
+    if let Some(tag) = DOCUMENT.tag.clone() {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response

@@ -1,6 +1,6 @@
 //! One request from its first header to its answer.
 
-use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::body::{Body, HttpBody};
 use futures::FutureExt;
@@ -16,11 +16,13 @@ use crate::{
     answer::{About, Answer},
     compress::{accepts_gzip, compress},
     conditional,
+    connection::Peer,
     cors::Cors,
     deadline::Deadline,
     fixed::Fixed,
     gate::{Gate, is_gate},
     grpc, headers,
+    metrics::Going,
     observer::Observer,
     problem::Problem,
     request::RequestFacts,
@@ -91,10 +93,11 @@ impl Reply {
 }
 
 impl Front {
-    /// Answers a request of the client at `client`.
-    pub async fn handle(&self, request: Request<Body>, client: IpAddr) -> Response<Body> {
-        let facts = RequestFacts::new(&request, client);
+    /// Answers a request of `peer`.
+    pub async fn handle(&self, request: Request<Body>, peer: &Peer) -> Response<Body> {
+        let facts = RequestFacts::new(&request, peer);
         let wishes = Wishes::of(&request);
+        let going = Going::request(facts.grpc);
         let span = facts.span.clone();
         let limit = self.deadline.of(&request, facts.grpc);
         let dispatched = timeout(limit, self.dispatch(request, &facts));
@@ -110,7 +113,8 @@ impl Front {
             response = self.suit(response, &wishes).await;
         }
         let observer = self.observer.clone();
-        Answer::wrap(response, About { facts, caller, quiet, observer }, self.stopping.clone())
+        let about = About { facts, caller, quiet, observer, going };
+        Answer::wrap(response, about, self.stopping.clone())
     }
 
     /// The answer as the client wants it: not at all if it has it already,
@@ -132,6 +136,9 @@ impl Front {
         }
         if let Some(answer) = self.cors.preflight(method, request.headers()) {
             return Reply::fixed(answer, facts);
+        }
+        if let Some(path) = Fixed::path(path) {
+            facts.what.set(path).ok();
         }
         match self.fixed.answer(method, path, request.headers()).await {
             Some(answer) => Reply::fixed(answer, facts),

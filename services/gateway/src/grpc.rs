@@ -16,7 +16,7 @@ use yuantus_auth::caller::CALLER;
 use crate::{
     admission::Asked,
     front::{Front, Reply, record_caller},
-    hosts,
+    hosts, metrics,
     problem::TIMED_OUT,
     request::RequestFacts,
 };
@@ -32,6 +32,7 @@ impl Front {
         if !self.admission.knows(&rpc) {
             return Reply::refused(unimplemented());
         }
+        facts.what.set(metrics::named(&rpc)).ok();
         let host = hosts::of(request.uri(), request.headers());
         let asked = Asked { rpc: &rpc, headers: request.headers(), host };
         let caller = match self.admission.admit(asked, facts).await {

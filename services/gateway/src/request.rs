@@ -1,12 +1,12 @@
 //! What is known about a request before anybody looked into it.
 
-use std::{net::IpAddr, sync::OnceLock, time::Instant};
+use std::{sync::OnceLock, time::Instant};
 
 use http::{HeaderMap, Method, Request, header};
 use tracing::{Span, field::Empty, info_span};
 use yuantus_auth::Principal;
 
-use crate::headers;
+use crate::{connection::Peer, headers};
 
 /// A request's facts, for its caller, its log lines and its answer.
 #[derive(Debug)]
@@ -29,13 +29,15 @@ pub struct RequestFacts {
     pub tls: bool,
     /// Whether it is gRPC.
     pub grpc: bool,
+    /// What it turned out to be: gRPC's path of an RPC, or a path of ours.
+    pub what: OnceLock<&'static str>,
     /// Covers everything that happens for it.
     pub span: Span,
 }
 
 impl RequestFacts {
     /// Reads them; the query and all other headers stay out of the logs.
-    pub fn new<B>(request: &Request<B>, client: IpAddr) -> Self {
+    pub fn new<B>(request: &Request<B>, peer: &Peer) -> Self {
         let headers: &HeaderMap = request.headers();
         let request_id = headers::request_id(headers);
         let span = info_span!(
@@ -47,16 +49,19 @@ impl RequestFacts {
             org_id = Empty,
             operation_id = Empty,
             caller = Empty,
+            client_certificate = peer.certificate.as_deref(),
         );
         Self {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
             refused: OnceLock::new(),
-            client_ip: client.to_canonical().to_string(),
+            client_ip: peer.address.to_canonical().to_string(),
             user_agent: headers::text(headers, header::USER_AGENT).to_owned(),
             begun: Instant::now(),
-            tls: false,
+            tls: peer.tls,
+
             grpc: headers::is_grpc(headers),
+            what: OnceLock::new(),
             request_id,
             span,
         }

@@ -37,6 +37,7 @@ impl Front {
             Found::OtherMethods(methods) => return refuse(Problem::method_not_allowed(&methods)),
             Found::Nothing => return refuse(Problem::not_found()),
         };
+        facts.what.set(route.rpc).ok();
         let host = hosts::of(request.uri(), request.headers());
         if route.template.starts_with(PLATFORM) && !self.admission.serves_platform_at(host) {
             return refuse(not_platforms());

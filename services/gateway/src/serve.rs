@@ -22,7 +22,7 @@ use yuantus_proto::{
 use crate::{
     Error, GatewaySettings, Result, Services,
     admission::Admission,
-    connection,
+    connection::{self, Door},
     cors::Cors,
     deadline::Deadline,
     fixed::Fixed,
@@ -31,6 +31,7 @@ use crate::{
     health::{Health, bounded},
     routes::RouteTable,
     services::MAX_REQUEST_BYTES,
+    tls::{Tls, run_reload},
 };
 
 /// How often `grpc.health.v1` looks again.
@@ -91,10 +92,17 @@ where
         observer: settings.observer.clone(),
         stopping: shutdown.clone(),
     });
-    info!(%address, "serving gRPC and REST");
+    let tls = settings.tls.clone().map(Tls::load).transpose()?.map(Arc::new);
+    info!(%address, tls = tls.is_some(), "serving gRPC and REST");
     let mut tasks = JoinSet::new();
     tasks.spawn(run_health(reporter, health, shutdown.clone()));
-    run_accept(&mut tasks, &listener, &front, &settings, &shutdown).await;
+    if let Some(tls) = &tls {
+        let every = settings.certificate_interval;
+        tasks.spawn(run_reload(Arc::clone(tls), every, shutdown.clone()));
+    }
+    let header_timeout = settings.header_timeout;
+    let door = Arc::new(Door { front, tls, header_timeout, stopping: shutdown });
+    run_accept(&mut tasks, &listener, &door).await;
     drop(listener);
     drain(tasks, settings.drain).await;
     Ok(())
@@ -113,16 +121,10 @@ fn with_reflection(routes: Routes) -> Result<Routes> {
         .add_service(builder().build_v1alpha().map_err(failed)?))
 }
 
-async fn run_accept(
-    tasks: &mut JoinSet<()>,
-    listener: &TcpListener,
-    front: &Arc<Front>,
-    settings: &GatewaySettings,
-    shutdown: &CancellationToken,
-) {
+async fn run_accept(tasks: &mut JoinSet<()>, listener: &TcpListener, door: &Arc<Door>) {
     loop {
         let accepted = tokio::select! {
-            () = shutdown.cancelled() => return,
+            () = door.stopping.cancelled() => return,
             Some(ended) = tasks.join_next() => {
                 if let Err(error) = ended {
                     warn!(%error, "a connection's task failed");
@@ -133,9 +135,7 @@ async fn run_accept(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let front = Arc::clone(front);
-                let timeout = settings.header_timeout;
-                tasks.spawn(connection::serve(stream, peer, front, timeout, shutdown.clone()));
+                tasks.spawn(connection::serve(stream, peer, Arc::clone(door)));
             }
             Err(error) => {
                 warn!(%error, "cannot take a connection");

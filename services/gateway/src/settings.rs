@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use yuantus_auth::Tokens;
 use yuantus_config::AuthMode;
 
-use crate::{Hosts, Memory, Observer};
+use crate::{Hosts, Memory, Observer, tls::TlsSettings};
 
 /// Turns a domain error into a status: the one mapping of the control plane.
 pub type ToStatus = fn(yuantus_domain::Error) -> tonic::Status;
@@ -38,6 +38,10 @@ pub struct GatewaySettings {
     pub cors_origins: Vec<String>,
     /// Who is told of every request.
     pub observer: Option<Arc<dyn Observer>>,
+    /// TLS, where it is on.
+    pub tls: Option<TlsSettings>,
+    /// How often certificates' files are looked at.
+    pub certificate_interval: Duration,
 }
 
 impl GatewaySettings {
@@ -57,6 +61,8 @@ impl GatewaySettings {
             request_timeout: Duration::from_secs(60),
             cors_origins: Vec::new(),
             observer: None,
+            tls: None,
+            certificate_interval: Duration::from_secs(5),
         }
     }
 }

@@ -1,12 +1,17 @@
 //! The gRPC clients, with the caller's token on every request.
 
-use std::time::Duration;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use clap::Args;
 use tonic::{
     Request, Status,
     metadata::{Ascii, MetadataValue},
     service::{Interceptor, interceptor::InterceptedService},
-    transport::{Channel, ClientTlsConfig, Endpoint},
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 use yuantus_proto::v1::{
     audit_service_client::AuditServiceClient, auth_service_client::AuthServiceClient,
@@ -37,6 +42,51 @@ impl Interceptor for Bearer {
         }
         Ok(request)
     }
+}
+
+/// Whom to trust with `https://`, and how to be trusted.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Trust {
+    /// PEM file of the authorities to trust with https://, instead of the machine's
+    #[arg(long, value_name = "FILE", env = "YUANTUS_CA_FILE", global = true)]
+    ca_file: Option<PathBuf>,
+    /// PEM file of a certificate to show to the server
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "YUANTUS_CLIENT_CERTIFICATE",
+        requires = "client_key",
+        global = true
+    )]
+    client_certificate: Option<PathBuf>,
+    /// PEM file of its key
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "YUANTUS_CLIENT_KEY",
+        requires = "client_certificate",
+        global = true
+    )]
+    client_key: Option<PathBuf>,
+}
+
+impl Trust {
+    fn read(&self) -> Result<ClientTlsConfig, Failure> {
+        let config = match &self.ca_file {
+            Some(path) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem(path)?)),
+            None => ClientTlsConfig::new().with_native_roots(),
+        };
+        match (&self.client_certificate, &self.client_key) {
+            (Some(certificate), Some(key)) => {
+                Ok(config.identity(Identity::from_pem(pem(certificate)?, pem(key)?)))
+            }
+            _ => Ok(config),
+        }
+    }
+}
+
+fn pem(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path).map_err(|error| Failure::local(format!("read {}", path.display()), error))
 }
 
 /// A server to talk to.
@@ -75,7 +125,7 @@ services! {
 
 impl Client {
     /// Gets ready to talk to `server`; it is reached at the first request.
-    pub(crate) fn new(server: &str, token: Option<&str>) -> Result<Self, Failure> {
+    pub(crate) fn new(server: &str, token: Option<&str>, trust: &Trust) -> Result<Self, Failure> {
         let server = server.trim_end_matches('/').to_owned();
         let usage = |error: tonic::transport::Error| {
             Failure::Usage(format!("`{server}` is not the URL of a server: {error}"))
@@ -92,8 +142,7 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT)
             .http2_keep_alive_interval(KEEP_ALIVE);
         if server.starts_with("https://") {
-            let roots = ClientTlsConfig::new().with_native_roots();
-            endpoint = endpoint.tls_config(roots).map_err(usage)?;
+            endpoint = endpoint.tls_config(trust.read()?).map_err(usage)?;
         }
         Ok(Self { channel: endpoint.connect_lazy(), bearer: bearer(token)?, server })
     }

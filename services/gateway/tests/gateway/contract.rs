@@ -1,9 +1,9 @@
 //! What must hold for every RPC of the contract.
 
 use prost_reflect::DescriptorPool;
-use serde_json::Value;
+use yuantus_gateway::openapi;
 use yuantus_proto::{
-    FILE_DESCRIPTOR_SET, OPENAPI,
+    FILE_DESCRIPTOR_SET,
     access::{ACCESS, Permission, Scope, access_of},
     rest::ROUTES,
 };
@@ -31,13 +31,24 @@ fn every_rpc_says_who_may_call_it_and_has_a_route() {
 
 #[test]
 fn every_route_is_described() {
-    let document: Value = serde_json::from_str(OPENAPI).unwrap();
+    let document = openapi::build();
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"], "bearer");
     for route in ROUTES {
         let operation = &document["paths"][route.template][route.verb.to_lowercase()];
         assert!(!operation["description"].as_str().unwrap().is_empty(), "{}", route.rpc);
-        assert_eq!(operation["responses"]["default"]["$ref"], "#/components/responses/Problem");
+        let public = access_of(route.rpc).unwrap().permission == Permission::Public;
+        assert_eq!(operation["security"].as_array().unwrap().is_empty(), public, "{}", route.rpc);
+        let responses = &operation["responses"];
+        assert_eq!(responses["default"]["$ref"], "#/components/responses/Problem");
+        assert!(responses["200"]["content"].is_object(), "{}", route.rpc);
+        for error in ["400", "500", "503", "504"].iter().chain((!public).then_some(&"401")) {
+            assert!(responses[*error]["$ref"].is_string(), "{error} of {}", route.rpc);
+        }
+        for parameter in operation["parameters"].as_array().unwrap() {
+            let text = parameter["description"].as_str();
+            assert!(text.is_some_and(|text| !text.is_empty()), "{parameter} of {}", route.rpc);
+        }
     }
     for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
         assert!(!schema["description"].as_str().unwrap().is_empty(), "{name}");
@@ -50,7 +61,7 @@ fn every_route_is_described() {
 
 #[test]
 fn every_reference_of_the_document_leads_somewhere() {
-    let document: Value = serde_json::from_str(OPENAPI).unwrap();
+    let document = openapi::build();
     let text = document.to_string();
     for reference in text.split("\"$ref\":\"#").skip(1) {
         let pointer = reference.split('"').next().unwrap();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod auth;
+mod authority;
 mod compress;
 mod conditional;
 mod context;
@@ -23,3 +24,4 @@ mod rest;
 mod server;
 mod status;
 mod streams;
+mod tls;

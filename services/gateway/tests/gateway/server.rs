@@ -80,6 +80,7 @@ impl TestServer {
     }
 
     pub async fn start_with(configure: impl FnOnce(&mut GatewaySettings)) -> Self {
+        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
         let secret = yuantus_auth::random_key().unwrap();
         let tokens = Tokens::new(&secret, Duration::from_secs(600)).unwrap();
         let directory = Arc::new(FakeDirectory::default());

@@ -37,7 +37,7 @@ impl Options {
         let path = profile::default_path()?;
         let profiles = Profiles::read(&path)?;
         let server = server(global, profiles.get(&global.profile));
-        let client = Client::new(&server, None)?;
+        let client = Client::new(&server, None, &global.trust)?;
         let request = LoginRequest {
             tenant_id: self.tenant.clone(),
             username: self.username.clone(),

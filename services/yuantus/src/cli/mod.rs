@@ -27,6 +27,7 @@ use crate::{
     run,
 };
 
+use crate::client::Trust;
 pub(crate) use session::Session;
 
 /// One PostgreSQL database per tenant and org: made, migrated, backed up and
@@ -49,6 +50,8 @@ pub(crate) struct Global {
     /// URL of the server; the profile's if not given
     #[arg(long, value_name = "URL", env = "YUANTUS_SERVER", global = true)]
     server: Option<String>,
+    #[command(flatten)]
+    trust: Trust,
     /// Profile that holds server and token
     #[arg(
         long,
@@ -166,6 +169,7 @@ mod tests {
             "audit verify --tenant acme",
             "audit prune",
             "--server http://h:1 tenant list -o name",
+            "tenant list --server https://h:1 --ca-file ca.pem",
         ] {
             let words = std::iter::once("yuantus").chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_ok(), "{line}");

@@ -38,7 +38,7 @@ impl Session {
         let given = profile::token_of_environment();
         let token = given.as_deref().or(own).filter(|token| !token.is_empty());
         Ok(Self {
-            client: Client::new(&server, token)?,
+            client: Client::new(&server, token, &global.trust)?,
             output: Output::new(global.output),
             request_id: global.request_id.clone(),
         })

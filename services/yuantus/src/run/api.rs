@@ -1,6 +1,6 @@
 //! The API, put together from the configuration.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -14,7 +14,7 @@ use yuantus_control_plane::{
         status::status,
     },
 };
-use yuantus_gateway::{GatewaySettings, Hosts, Memory, Services};
+use yuantus_gateway::{GatewaySettings, Hosts, Memory, Services, tls::TlsSettings};
 use yuantus_operations::{Notifier, Watcher};
 use yuantus_tenant_data::{Connections, Limits, TenantServer};
 
@@ -22,6 +22,7 @@ use super::{
     common::{Common, refused, retention},
     directory::AppDirectory,
     health::AppHealth,
+    metrics,
     recorder::Recorder,
 };
 use crate::failure::Failure;
@@ -96,7 +97,20 @@ impl Api {
         let requests = config.audit.enabled;
         settings.audit_enabled = requests;
         settings.observer = Some(Arc::new(Recorder { trail, requests }));
+        settings.tls = tls(&config.server);
         Ok(Self { app, settings, background, stop_background: stop })
+    }
+
+    /// Shows metrics at `address`, where there is one, while it serves.
+    pub(crate) async fn show_metrics(
+        &mut self,
+        address: Option<SocketAddr>,
+    ) -> Result<(), Failure> {
+        let stop = self.stop_background.clone();
+        if let Some(showing) = metrics::open(address, &self.app.db, stop).await? {
+            self.background.spawn(showing);
+        }
+        Ok(())
     }
 
     /// Serves until `shutdown`.
@@ -160,6 +174,13 @@ fn hosts(config: &Config) -> Hosts {
         platform_hosts: lower(&tenancy.platform_hosts),
         reserved_subdomains: lower(&tenancy.reserved_subdomains),
     }
+}
+
+/// Where the certificates are; nothing where the port speaks plain HTTP.
+fn tls(server: &yuantus_config::Server) -> Option<TlsSettings> {
+    let (certificate, key) = server.tls_certificate.clone().zip(server.tls_key.clone())?;
+    let client_ca = server.tls_client_ca.clone();
+    Some(TlsSettings { certificate, key, client_ca, clients: server.tls_client_certificates })
 }
 
 fn limits_and_names(config: &Config, common: &Common) -> Result<Settings, Failure> {

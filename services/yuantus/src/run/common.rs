@@ -69,19 +69,30 @@ fn s3_settings(config: &Config) -> S3Settings {
     }
 }
 
+/// What SIGHUP means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hangup {
+    /// The terminal is gone: stop.
+    Stops,
+    /// Read the certificates again, which the gateway does.
+    Reloads,
+}
+
 /// A token that is cancelled by Ctrl-C, SIGTERM or the end of the terminal. A
 /// second Ctrl-C ends the process at once.
-pub(crate) fn stop_signal() -> Result<CancellationToken, Failure> {
+pub(crate) fn stop_signal(on_hangup: Hangup) -> Result<CancellationToken, Failure> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let token = CancellationToken::new();
     let cancelled = token.clone();
     tokio::spawn(async move {
+        let stopping_hangup =
+            async { while hangup.recv().await.is_some() && on_hangup == Hangup::Reloads {} };
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
+            () = stopping_hangup => {}
         }
         tracing::info!("stopping");
         cancelled.cancel();

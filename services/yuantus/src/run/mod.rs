@@ -5,6 +5,7 @@ mod common;
 pub(crate) mod dev;
 mod directory;
 mod health;
+mod metrics;
 mod operations;
 mod recorder;
 pub(crate) mod start;

@@ -1,6 +1,6 @@
 //! The worker, put together from the configuration.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{sync::OnceCell, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -11,18 +11,22 @@ use yuantus_operations::{Notifier, Settings, backoff::Backoff};
 use yuantus_postgres::Tools;
 use yuantus_worker::{Deps, Limits, Spares};
 
-use super::common::{Common, refused, retention};
+use super::{
+    common::{Common, refused, retention},
+    metrics,
+};
 use crate::failure::{Failure, chain};
 
 /// Between two looks for an identity database that is away.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs operations until `shutdown`; with `once`, until there is nothing left
-/// to do.
+/// to do. Shows `metrics` there, if anywhere.
 pub(crate) async fn run_operations(
     config: &Config,
     common: Common,
     once: bool,
+    metrics: Option<SocketAddr>,
     shutdown: CancellationToken,
 ) -> Result<(), Failure> {
     let identity = config.identity_url().map_err(refused)?;
@@ -44,6 +48,9 @@ pub(crate) async fn run_operations(
     let (notifier, sending) = Notifier::new(pool, stop.clone());
     let mut background = JoinSet::new();
     background.spawn(sending);
+    if let Some(showing) = metrics::open(metrics, &db, stop.clone()).await? {
+        background.spawn(showing);
+    }
     let deps = Arc::new(Deps {
         db: db.clone(),
         server: common.server,

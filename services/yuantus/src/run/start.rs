@@ -1,6 +1,9 @@
 //! `yuantus start`: gRPC and REST on one port.
 
-use std::{net::IpAddr, path::Path};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::Path,
+};
 
 use clap::Args;
 use tokio::net::TcpListener;
@@ -8,7 +11,7 @@ use yuantus_config::Purpose;
 
 use super::{
     api::Api,
-    common::{Common, stop_signal},
+    common::{Common, Hangup, stop_signal},
     load_config,
 };
 use crate::failure::Failure;
@@ -22,6 +25,9 @@ pub(crate) struct Options {
     /// Port to listen on, instead of `server.port`
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
+    /// Address and port to show metrics at, instead of `metrics.listen`
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics_listen: Option<SocketAddr>,
 }
 
 /// Serves until told to stop.
@@ -29,12 +35,17 @@ pub(crate) async fn run(options: Options, file: Option<&Path>) -> Result<(), Fai
     let mut above = Vec::new();
     above.extend(options.host.map(|host| ("YUANTUS_HOST", host.to_string())));
     above.extend(options.port.map(|port| ("YUANTUS_PORT", port.to_string())));
+    let metrics = options.metrics_listen.map(|address| address.to_string());
+    above.extend(metrics.map(|address| ("YUANTUS_METRICS_LISTEN", address)));
     let config = load_config(file, Purpose::Api, &above)?;
-    let shutdown = stop_signal()?;
+    let tls = config.server.tls_certificate.is_some();
+    let shutdown = stop_signal(if tls { Hangup::Reloads } else { Hangup::Stops })?;
     let address = config.server.listen;
     let listener = TcpListener::bind(address)
         .await
         .map_err(|error| Failure::local(format!("listen on {address}"), error))?;
     let common = Common::new(&config)?;
-    Api::new(&config, &common)?.serve(listener, shutdown).await
+    let mut api = Api::new(&config, &common)?;
+    api.show_metrics(config.metrics.listen).await?;
+    api.serve(listener, shutdown).await
 }

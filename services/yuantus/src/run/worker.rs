@@ -1,12 +1,12 @@
 //! `yuantus worker`: runs operations. Any number of workers may run.
 
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
 use clap::Args;
 use yuantus_config::Purpose;
 
 use super::{
-    common::{Common, stop_signal},
+    common::{Common, Hangup, stop_signal},
     load_config,
     operations::run_operations,
 };
@@ -22,15 +22,21 @@ pub(crate) struct Options {
     /// `worker.poll_interval_seconds`
     #[arg(long, value_name = "SECONDS")]
     poll_interval: Option<f64>,
+    /// Address and port to show metrics at, instead of `metrics.worker_listen`
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics_listen: Option<SocketAddr>,
 }
 
 /// Works until told to stop.
 pub(crate) async fn run(options: Options, file: Option<&Path>) -> Result<(), Failure> {
     let poll = options.poll_interval.map(|seconds| seconds.to_string());
     let poll = poll.map(|seconds| ("YUANTUS_WORKER__POLL_INTERVAL_SECONDS", seconds));
-    let above: Vec<_> = poll.into_iter().collect();
+    let metrics = options.metrics_listen.map(|address| address.to_string());
+    let metrics = metrics.map(|address| ("YUANTUS_METRICS_WORKER_LISTEN", address));
+    let above: Vec<_> = poll.into_iter().chain(metrics).collect();
     let config = load_config(file, Purpose::Worker, &above)?;
-    let shutdown = stop_signal()?;
+    let shutdown = stop_signal(Hangup::Stops)?;
     let common = Common::new(&config)?;
-    run_operations(&config, common, options.once, shutdown).await
+    let metrics = config.metrics.worker_listen;
+    run_operations(&config, common, options.once, metrics, shutdown).await
 }

@@ -25,7 +25,7 @@ use yuantus_tenant_schema::Bundle;
 
 use super::{
     api::Api,
-    common::{Common, stop_signal},
+    common::{Common, Hangup, stop_signal},
     operations::run_operations,
 };
 use crate::{cli::db, failure::Failure, output::Output};
@@ -61,7 +61,7 @@ pub(crate) async fn run(
     output: Output,
 ) -> Result<(), Failure> {
     let begun = Instant::now();
-    let shutdown = stop_signal()?;
+    let shutdown = stop_signal(Hangup::Stops)?;
     if let Some(directory) = &options.bundle {
         Bundle::load(directory).map_err(|error| Failure::local("read the bundle", error))?;
     }
@@ -101,7 +101,8 @@ async fn work(
 ) -> Result<(), Failure> {
     db::upgrade(&config).await?;
     let common = Common::new(&config)?;
-    let api = Api::new(&config, &common)?;
+    let mut api = Api::new(&config, &common)?;
+    api.show_metrics(config.metrics.listen).await?;
     if let Some(password) = admin_password {
         let failed = |error| Failure::local("make the platform administrator", error);
         let username = Username::parse("username", ADMIN).map_err(failed)?;
@@ -110,7 +111,7 @@ async fn work(
     let mut tasks = JoinSet::new();
     tasks.spawn(api.serve(listener, shutdown.clone()));
     let stop = shutdown.clone();
-    tasks.spawn(async move { run_operations(&config, common, false, stop).await });
+    tasks.spawn(async move { run_operations(&config, common, false, None, stop).await });
     let mut result = shown();
     if result.is_err() {
         shutdown.cancel();

@@ -41,6 +41,11 @@ pub(crate) fn load(
         ("YUANTUS_HOST", Ipv4Addr::LOCALHOST.to_string()),
         ("YUANTUS_PORT", port.to_string()),
         ("YUANTUS_AUTH_MODE", mode.to_owned()),
+        // What `dev` prints are http:// URLs of this machine.
+        ("YUANTUS_TLS_CERTIFICATE", String::new()),
+        ("YUANTUS_TLS_KEY", String::new()),
+        ("YUANTUS_TLS_CLIENT_CA", String::new()),
+        ("YUANTUS_TLS_CLIENT_CERTIFICATES", "optional".to_owned()),
         ("YUANTUS_DATABASE_URL", servers.postgres.admin_url().to_string()),
         ("YUANTUS_IDENTITY_DATABASE_URL", String::new()),
         ("YUANTUS_DATABASE_URL_TEMPLATE", String::new()),
