@@ -20,7 +20,7 @@ use crate::{
     cors::Cors,
     deadline::Deadline,
     fixed::Fixed,
-    gate::{Gate, is_gate},
+    gate::{self, Gate, is_gate},
     grpc, headers,
     metrics::Going,
     observer::Observer,
@@ -132,6 +132,7 @@ impl Front {
         }
         let (method, path) = (request.method(), request.uri().path());
         if is_gate(path) {
+            facts.what.set(gate::PATH).ok();
             return self.gate.answer(request.uri(), request.headers(), facts).await;
         }
         if let Some(answer) = self.cors.preflight(method, request.headers()) {

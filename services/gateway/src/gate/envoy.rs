@@ -68,6 +68,7 @@ fn facts() -> RequestFacts {
         tls: false,
         span: Span::current(),
         refused: OnceLock::new(),
+        what: OnceLock::new(),
     }
 }
 

@@ -15,7 +15,7 @@ const METHODS: [HeaderName; 2] =
     [HeaderName::from_static("x-forwarded-method"), HeaderName::from_static("x-original-method")];
 
 /// Where proxies ask.
-const PATH: &str = "/authz/http";
+pub const PATH: &str = "/authz/http";
 
 /// Whether proxies ask at this path.
 pub fn is_gate(path: &str) -> bool {

@@ -26,7 +26,7 @@ use crate::{
 };
 
 pub use envoy::EnvoyGate;
-pub use forward::is_gate;
+pub use forward::{PATH, is_gate};
 
 const DATABASE: HeaderName = HeaderName::from_static("x-yuantus-database");
 const USER: HeaderName = HeaderName::from_static("x-yuantus-user");

@@ -43,8 +43,40 @@ pub fn add(doc: &mut Value) {
     let about = "Whether what we depend on is there, one by one. `db` is the org's own database \
         where the headers name one.";
     put("/api/v1/health/deps", "GetDependencies", about, json_of(dependencies()), &[400]);
+    gate(doc);
     for path in ["/api/v1/health", "/api/v1/health/deps"] {
         doc["paths"][path]["get"]["parameters"] = json!([context("tenant"), context("org")]);
+    }
+}
+
+/// Where proxies ask. They use any method; one stands for all.
+fn gate(doc: &mut Value) {
+    let mut responses = json!({"200": {
+        "description": "The request may pass; whose it is, for the proxy to set.",
+        "headers": {
+            "x-tenant-id": {"schema": {"type": "string"}, "description": "The tenant."},
+            "x-org-id": {"schema": {"type": "string"}, "description": "The org."},
+            "x-yuantus-database": {
+                "schema": {"type": "string"}, "description": "The org's database.",
+            },
+        },
+    }});
+    for status in [400, 401, 403, 404, 500, 503, 504] {
+        responses[status.to_string()] = errors::reference(status);
+    }
+    responses["default"] = errors::reference(0);
+    doc["paths"][crate::gate::PATH]["get"] = json!({
+        "operationId": "AuthorizeRequest",
+        "summary": "Whether a request may pass",
+        "description": "Whether a request may pass, for nginx's `auth_request` and Traefik's \
+            ForwardAuth. The headers are those of the original request.",
+        "tags": ["Gate"],
+        "security": [{"bearer": []}, {"api_key": []}],
+        "parameters": [context("tenant"), context("org")],
+        "responses": responses,
+    });
+    if let Some(tags) = doc["tags"].as_array_mut() {
+        tags.push(json!({"name": "Gate", "description": "Decisions for proxies."}));
     }
 }
 
