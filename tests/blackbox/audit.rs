@@ -19,6 +19,7 @@ fn change(name: &str, world: &World) -> Value {
     let backup = json!({"tenant_id": "acme", "org_id": "hq", "backup_id": world.backup});
     match name {
         "CreateTenant" => json!({"id": "other"}),
+        "UpdateTenant" => json!({"tenant_id": "acme", "name": "Acme & Sons"}),
         "CreateOrg" => json!({"tenant_id": "acme", "id": "branch"}),
         "CreateUser" => json!({"tenant_id": "acme", "username": "dan", "password": "secret"}),
         "UpdateUser" => json!({"tenant_id": "acme", "user_id": world.bob, "email": "b@acme"}),

@@ -62,16 +62,37 @@ fn good(method: &MethodDescriptor) -> Value {
 /// Sends `request` both ways and asserts that `field` is said to break `rule`.
 async fn refused(http: &Client, api: &Api, method: &MethodDescriptor, request: &Value, what: Rule) {
     let context = format!("{} {request}", method.full_name());
-    let status = rpc::grpc(api, method, request, None).await.expect_err(&context);
+    let headers = headers(method);
+    let status = rpc::grpc_with(api, method, request, None, headers).await.expect_err(&context);
     let (field, rule) = violation(&status);
     assert_eq!((&*field, &*rule), (what.field, what.rule), "{context}");
     if request[what.field] == "" && rpc::route(method).template.contains(what.field) {
         return; // Over REST that is a path nobody has.
     }
-    let answer = rpc::rest(http, api, method, request, None).send().await.expect("answer");
-    let document = problem(answer, 400).await;
+    let mut asked = rpc::rest(http, api, method, request, None);
+    for (name, value) in headers {
+        asked = asked.header(*name, *value);
+    }
+    let document = problem(asked.send().await.expect("answer"), 400).await;
     assert_eq!(document["field"], what.field, "{context}");
     assert_eq!(document["detail"], format!("{} {}", what.field, what.rule), "{context}");
+}
+
+/// What says whose an RPC is that has no field for it.
+fn headers(method: &MethodDescriptor) -> &'static [(&'static str, &'static str)] {
+    match method.input().get_field_by_name("tenant_id") {
+        Some(_) => &[],
+        None => &[("x-tenant-id", "acme"), ("x-org-id", "hq")],
+    }
+}
+
+/// A tenant whose org can be used.
+async fn acme(env: &TestEnv, api: &Api) {
+    api.create_tenant("acme").await;
+    let create = api.create_org("acme", "hq").await;
+    let mut worker = env.worker("w", &[]);
+    api.succeed(&create).await;
+    worker.terminate().await;
 }
 
 /// A field, and the rule it breaks.
@@ -94,6 +115,7 @@ pub async fn rows(env: &TestEnv) -> Vec<i64> {
 async fn every_bad_field_of_every_rpc_is_named_with_its_rule() {
     let env = TestEnv::start().await;
     let mut api = env.api().await;
+    acme(&env, &api).await;
     let http = Client::new();
     let before = rows(&env).await;
     let mut walked = 0;
@@ -203,8 +225,7 @@ fn bad_values(method: &MethodDescriptor, field: &str) -> Vec<(Value, Rule)> {
 async fn page_tokens_of_no_list_are_refused() {
     let env = TestEnv::start().await;
     let mut api = env.api().await;
-    api.create_tenant("acme").await;
-    api.create_org("acme", "hq").await;
+    acme(&env, &api).await;
     let http = Client::new();
     let lists = rpc::methods().into_iter().filter(|m| m.name().starts_with("List"));
     let lists = lists.filter(|m| m.input().get_field_by_name("page_token").is_some());
@@ -225,6 +246,7 @@ async fn page_tokens_of_no_list_are_refused() {
 async fn fields_that_only_go_together_are_refused_alone() {
     let env = TestEnv::start().await;
     let mut api = env.api().await;
+    acme(&env, &api).await;
     let http = Client::new();
     let before = rows(&env).await;
     let find = |name: &str| rpc::methods().into_iter().find(|m| m.name() == name).expect(name);

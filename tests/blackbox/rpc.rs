@@ -46,12 +46,26 @@ pub async fn grpc(
     request: &Json,
     token: Option<&str>,
 ) -> Result<DynamicMessage, Status> {
+    grpc_with(api, method, request, token, &[]).await
+}
+
+/// As [`grpc`], with more metadata.
+pub async fn grpc_with(
+    api: &Api,
+    method: &MethodDescriptor,
+    request: &Json,
+    token: Option<&str>,
+    more: &[(&'static str, &'static str)],
+) -> Result<DynamicMessage, Status> {
     let mut client = Grpc::new(api.channel());
     client.ready().await.expect("channel");
     let mut message = Request::new(message(method, request));
     if let Some(token) = token {
         let value = format!("Bearer {token}").parse().expect("token");
         message.metadata_mut().insert("authorization", value);
+    }
+    for (name, value) in more {
+        message.metadata_mut().insert(*name, value.parse().expect("metadata"));
     }
     let path = path(method).parse().expect("path");
     // A single answer is framed as a stream of one.

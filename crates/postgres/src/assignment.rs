@@ -114,8 +114,11 @@ impl LaneSession {
             let outcome = self.assign_first_in_transaction(doing, &mut spares, assignment).await;
             match self.settle(doing, outcome).await {
                 // It went away, or into use, since it was looked at.
-                Err(error) if error.is_sqlstate(&["3D000", "55006"]) && !spares.is_empty() => {}
+                Err(error) if error.is_sqlstate(&["3D000", "55006"]) => {}
                 outcome => return outcome,
+            }
+            if spares.is_empty() {
+                return Ok(Assigned::Nothing);
             }
         }
     }
