@@ -7,6 +7,7 @@
 
 pub mod changes;
 pub mod connect;
+pub mod ending;
 pub mod entity;
 pub mod error;
 pub mod grants;
@@ -15,5 +16,6 @@ pub mod query;
 pub mod scope;
 
 pub use connect::{Database, connect};
+pub use ending::Ending;
 pub use error::{Context, Error, Result};
 pub use scope::{OrgScope, TenantScope, for_org, for_tenant};

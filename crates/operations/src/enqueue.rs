@@ -10,7 +10,7 @@ use yuantus_identity::{
     query,
 };
 
-use crate::{Error, Result};
+use crate::{Error, Result, notify::READY};
 
 /// An operation to be recorded.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ const INSERT: &str = "
 INSERT INTO operations (id, type, tenant_id, org_id, lane, input, target, scope,
     idempotency_key, request_hash, actor, request_id, steps, max_attempts)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-ON CONFLICT (scope, idempotency_key) DO NOTHING RETURNING *";
+ON CONFLICT (scope, idempotency_key) DO NOTHING RETURNING *, pg_notify($15, '')";
 
 /// SHA-256 over what a client asked for.
 pub fn request_hash(request: &serde_json::Value) -> Vec<u8> {
@@ -82,7 +82,7 @@ pub async fn find_by_key(
     Ok(Some(found))
 }
 
-/// Records `new`. The caller's transaction holds the org's row locked, or has
+/// Records `new`; with the commit, workers are told. The caller's transaction holds the org's row locked, or has
 /// just inserted it, so that the lane's depth is exact.
 pub async fn enqueue(txn: &impl ConnectionTrait, new: NewOperation) -> Result<Enqueued> {
     let lane = Lane::database(&new.key);
@@ -102,6 +102,7 @@ pub async fn enqueue(txn: &impl ConnectionTrait, new: NewOperation) -> Result<En
         new.request_id.into(),
         serde_json::json!(new.kind.steps()).into(),
         new.max_attempts.into(),
+        READY.into(),
     ];
     let inserted = Entity::find()
         .from_raw_sql(Statement::from_sql_and_values(DbBackend::Postgres, INSERT, values))

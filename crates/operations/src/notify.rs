@@ -1,7 +1,9 @@
 //! Telling workers and watchers that something changed. A NOTIFY inside a
-//! transaction makes all notifying commits take turns, so they are sent after
-//! the commit, many in one statement. One that is lost costs a poll interval,
-//! never an operation.
+//! transaction makes all notifying commits take turns. Somebody waits for a new
+//! operation to begin and for a created database to be ready, so these two are
+//! told of with the commit, a round trip sooner. All others are sent after it,
+//! many in one statement. One that is lost costs a poll interval, never an
+//! operation.
 
 use std::collections::BTreeSet;
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, Value};
 use uuid::Uuid;
 use yuantus_domain::OperationState;
-use yuantus_identity::Context;
+use yuantus_identity::{Context, Ending};
 
-use crate::Result;
+use crate::{Result, notify::CHANGED};
 
 /// Which claim writes.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,11 @@ const RELAXED: &str =
 
 const ADVANCE: &str = "step = $3, attempt = 1, reason = '', progress_done = 0,
     progress_total = 0, progress_unit = '', updated_at = now()";
+
+const FINISH: &str = "UPDATE operations SET state = $3, step = $4, node_id = NULL,
+    lease_expires_at = NULL, finished_at = now(), updated_at = now(),
+    reason = CASE WHEN $3 = 'SUCCEEDED' THEN '' ELSE error_message END
+    WHERE id = $1 AND epoch = $2 AND state = 'RUNNING'";
 
 const HELD: &str = "id = $1 AND epoch = $2 AND state = 'RUNNING'";
 
@@ -133,10 +138,20 @@ impl Claim {
         state: OperationState,
         step: i32,
     ) -> Result<bool> {
-        let sql = "UPDATE operations SET state = $3, step = $4, node_id = NULL,
-                lease_expires_at = NULL, finished_at = now(), updated_at = now(),
-                reason = CASE WHEN $3 = 'SUCCEEDED' THEN '' ELSE error_message END
-            WHERE id = $1 AND epoch = $2 AND state = 'RUNNING'";
-        self.write(db, "finish operation", sql, [state.as_str().into(), step.into()]).await
+        self.write(db, "finish operation", FINISH, [state.as_str().into(), step.into()]).await
+    }
+
+    /// Records success together with `ending`; with the commit, watchers are told.
+    pub(crate) async fn finish_with(
+        &self,
+        db: &impl ConnectionTrait,
+        step: i32,
+        ending: Ending,
+    ) -> Result<bool> {
+        let told = format!("pg_notify('{CHANGED}', id::text)");
+        let sql = format!("WITH ended AS ({FINISH} RETURNING {told}){}", ending.sql);
+        let state = OperationState::Succeeded.as_str();
+        let values = [state.into(), step.into()].into_iter().chain(ending.values);
+        self.write(db, "finish operation", &sql, values).await
     }
 }

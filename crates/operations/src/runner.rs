@@ -11,7 +11,7 @@ use crate::{
     CleanUp, Outcome, Result, Run, Step, StepError, StepResult, Task, backoff::Backoff, crashpoint,
     lease::Interrupt, metrics,
 };
-use yuantus_identity::Context;
+use yuantus_identity::{Context, Ending};
 
 /// What a cancelled operation says as its reason.
 const CANCELLED: &str = "CANCELLED";
@@ -32,11 +32,21 @@ enum Stop {
 /// What one step (or the unwinding) came to, interrupts included.
 enum Came {
     Advance(Option<DatabaseTransaction>),
-    Done(DatabaseTransaction),
+    Done(Ending),
     Wait { reason: String, delay: Duration },
     Retry { reason: &'static str, message: String },
     Fail { reason: &'static str, message: String },
     Stop(Stop),
+}
+
+/// How far a step took the operation.
+enum Went {
+    /// To the next step.
+    On,
+    /// This worker has nothing more to do with it.
+    Left,
+    /// To the end, of which watchers were told with the commit.
+    Ended,
 }
 
 /// Runs `run` with `task`; returns once this worker has nothing more to do
@@ -47,36 +57,40 @@ pub(crate) async fn run_operation<D: Sync + 'static>(
     mut run: Run,
     backoff: Backoff,
 ) {
-    let stop = loop {
+    loop {
         let went = if run.operation.unwinding {
-            unwind(task, deps, &run, backoff).await.map(|()| true)
+            unwind(task, deps, &run, backoff).await.map(|()| Went::Left)
         } else {
             step(task, deps, &mut run, backoff).await
         };
         match went {
-            Ok(true) => break None,
-            Ok(false) => {}
-            Err(stop) => break Some(stop),
+            Ok(Went::On) => {}
+            Ok(Went::Left) => break run.notifier.changed(run.id()),
+            Ok(Went::Ended) => break,
+            Err(stop) => break leave(&run, stop).await,
         }
-    };
+    }
+}
+
+/// Stops short of the end.
+async fn leave(run: &Run, stop: Stop) {
     match stop {
-        None => run.notifier.changed(run.id()),
-        Some(Stop::Lost) => tracing::warn!(epoch = run.epoch(), "the lease was lost"),
-        Some(Stop::Shutdown) => {
+        Stop::Lost => tracing::warn!(epoch = run.epoch(), "the lease was lost"),
+        Stop::Shutdown => {
             let attempt = (run.operation.attempt - 1).max(0);
-            let _ = persist(&run, || release(&run, Duration::ZERO, attempt, "")).await;
+            let _ = persist(run, || release(run, Duration::ZERO, attempt, "")).await;
             run.notifier.ready();
         }
     }
 }
 
-/// Runs the present step. Answers whether the operation needs this worker no more.
+/// Runs the present step.
 async fn step<D: Sync + 'static>(
     task: &dyn Task<D>,
     deps: &D,
     run: &mut Run,
     backoff: Backoff,
-) -> Result<bool, Stop> {
+) -> Result<Went, Stop> {
     if run.operation.cancel_requested {
         return begin_unwinding(run, CANCELLED, "cancelled on request").await;
     }
@@ -87,7 +101,9 @@ async fn step<D: Sync + 'static>(
         // A newer worker began it: another like that will go on with it.
         let reason = "waiting for a worker that knows its next step";
         let attempt = (run.operation.attempt - 1).max(0);
-        return persist(run, || release(run, UNKNOWN_STEP, attempt, reason)).await.map(|()| true);
+        return persist(run, || release(run, UNKNOWN_STEP, attempt, reason))
+            .await
+            .map(|()| Went::Left);
     };
     let last = at + 1 == names.len();
     let point = format!("{}.{}", run.kind, step.name());
@@ -98,17 +114,16 @@ async fn step<D: Sync + 'static>(
             crashpoint!(format!("{point}.after"));
             advance(run, txn, last).await?;
             crashpoint!(format!("{point}.recorded"));
-            Ok(last)
+            Ok(if last { Went::Left } else { Went::On })
         }
-        Came::Done(txn) => {
+        Came::Done(ending) => {
             crashpoint!(format!("{point}.after"));
-            let steps = i32::try_from(names.len()).unwrap_or(i32::MAX);
-            end(run, Some(txn), OperationState::Succeeded, steps).await?;
+            end_with(run, ending).await?;
             crashpoint!(format!("{point}.recorded"));
-            Ok(true)
+            Ok(Went::Ended)
         }
         Came::Wait { reason, delay } => {
-            persist(run, || release(run, delay, 0, &reason)).await.map(|()| true)
+            persist(run, || release(run, delay, 0, &reason)).await.map(|()| Went::Left)
         }
         Came::Retry { message, .. } if run.operation.attempt < run.operation.max_attempts => {
             tracing::warn!(step = step.name(), attempt = run.operation.attempt, error = %message,
@@ -117,7 +132,7 @@ async fn step<D: Sync + 'static>(
             let delay = backoff.delay(run.operation.attempt);
             persist(run, || release(run, delay, run.operation.attempt, &message))
                 .await
-                .map(|()| true)
+                .map(|()| Went::Left)
         }
         Came::Retry { reason, message } | Came::Fail { reason, message } => {
             begin_unwinding(run, reason, &message).await
@@ -129,7 +144,7 @@ async fn step<D: Sync + 'static>(
 /// In the crash tests every step is run once more before it is recorded.
 async fn repeat<D: Sync + 'static>(step: &dyn Step<D>, deps: &D, run: &Run) -> StepResult {
     if crashpoint::repeats_steps()
-        && let Outcome::AdvanceIn(txn) | Outcome::DoneIn(txn) = step.run(deps, run).await?
+        && let Outcome::AdvanceIn(txn) = step.run(deps, run).await?
     {
         run.commit(txn).await?;
     }
@@ -147,11 +162,10 @@ async fn unwind<D: Sync + 'static>(
     let came = attempt(run, clean_up(task, deps, run)).await;
     crashpoint!(format!("{}.unwind.after", run.kind));
     let state = match came {
-        Came::Advance(Some(txn)) | Came::Done(txn) => {
-            let steps = run.operation.steps.as_array().map_or(0, Vec::len);
-            let steps = i32::try_from(steps).unwrap_or(i32::MAX);
-            return end(run, Some(txn), OperationState::Succeeded, steps).await;
+        Came::Advance(Some(txn)) => {
+            return end(run, Some(txn), OperationState::Succeeded, all_steps(run)).await;
         }
+        Came::Done(ending) => return end_with(run, ending).await,
         Came::Wait { reason, delay } => {
             return persist(run, || release(run, delay, 0, &reason)).await;
         }
@@ -174,7 +188,7 @@ async fn unwind<D: Sync + 'static>(
     };
     match attempt(run, recorded).await {
         Came::Advance(txn) => end(run, txn, state, run.operation.step).await,
-        Came::Done(txn) => end(run, Some(txn), state, run.operation.step).await,
+        Came::Done(ending) => end_with(run, ending).await,
         Came::Stop(stop) => Err(stop),
         Came::Wait { reason, .. } | Came::Retry { message: reason, .. } => {
             let delay = backoff.delay(run.operation.attempt);
@@ -217,7 +231,7 @@ async fn attempt(run: &Run, work: impl Future<Output = StepResult>) -> Came {
     match result {
         Ok(Ok(Outcome::Advance)) => Came::Advance(None),
         Ok(Ok(Outcome::AdvanceIn(txn))) => Came::Advance(Some(txn)),
-        Ok(Ok(Outcome::DoneIn(txn))) => Came::Done(txn),
+        Ok(Ok(Outcome::DoneWith(ending))) => Came::Done(ending),
         Ok(Ok(Outcome::Wait { reason, delay })) => Came::Wait { reason, delay },
         Ok(Err(StepError::Retry { reason, message, .. })) => Came::Retry { reason, message },
         Ok(Err(StepError::Fail { reason, message, .. })) => Came::Fail { reason, message },
@@ -268,33 +282,57 @@ async fn end(
         }
         None => persist(run, || async { run.claim().finish(&run.db, state, step).await }).await?,
     }
-    let error = Some(run.operation.error_message.as_str()).filter(|message| !message.is_empty());
-    tracing::info!(state = state.as_str(), error, "operation ended");
-    metrics::ended(run.kind, state.as_str(), run.begun);
+    ended(run, state);
     Ok(())
 }
 
-/// A commit that fails may have happened: the lease is let go, and whoever
-/// claims the operation next sees which.
+/// Records success in one statement.
+async fn end_with(run: &Run, ending: Ending) -> Result<(), Stop> {
+    match run.claim().finish_with(&run.db, all_steps(run), ending).await {
+        Ok(true) => {}
+        Ok(false) => return Err(Stop::Lost),
+        Err(error) => return Err(let_go(run, &error).await),
+    }
+    ended(run, OperationState::Succeeded);
+    Ok(())
+}
+
+fn all_steps(run: &Run) -> i32 {
+    let steps = run.operation.steps.as_array().map_or(0, Vec::len);
+    i32::try_from(steps).unwrap_or(i32::MAX)
+}
+
+fn ended(run: &Run, state: OperationState) {
+    let error = Some(run.operation.error_message.as_str()).filter(|message| !message.is_empty());
+    tracing::info!(state = state.as_str(), error, "operation ended");
+    metrics::ended(run.kind, state.as_str(), run.begun);
+}
+
 async fn commit(run: &Run, txn: DatabaseTransaction, held: Result<bool>) -> Result<(), Stop> {
     let committed = match held {
         Ok(true) => txn.commit().await.during("commit step").map_err(crate::Error::from),
         Ok(false) => return Err(Stop::Lost),
         Err(error) => Err(error),
     };
-    if let Err(error) = committed {
-        tracing::warn!(%error, "a step could not be recorded and will be tried again");
-        let attempt = run.operation.attempt;
-        let _ = persist(run, || {
-            release(run, Duration::from_secs(1), attempt, "the identity database was lost")
-        })
-        .await;
-        return Err(Stop::Lost);
+    match committed {
+        Ok(()) => Ok(()),
+        Err(error) => Err(let_go(run, &error).await),
     }
-    Ok(())
 }
 
-async fn begin_unwinding(run: &mut Run, reason: &str, message: &str) -> Result<bool, Stop> {
+/// A commit that fails may have happened: the lease is let go, and whoever
+/// claims the operation next sees which.
+async fn let_go(run: &Run, error: &crate::Error) -> Stop {
+    tracing::warn!(%error, "a step could not be recorded and will be tried again");
+    let attempt = run.operation.attempt;
+    let _ = persist(run, || {
+        release(run, Duration::from_secs(1), attempt, "the identity database was lost")
+    })
+    .await;
+    Stop::Lost
+}
+
+async fn begin_unwinding(run: &mut Run, reason: &str, message: &str) -> Result<Went, Stop> {
     tracing::warn!(reason, error = message, "operation is given up and undone");
     persist(run, || async { run.claim().begin_unwinding(&run.db, reason, message).await }).await?;
     run.lease.obey_cancel();
@@ -303,7 +341,7 @@ async fn begin_unwinding(run: &mut Run, reason: &str, message: &str) -> Result<b
     run.operation.error_reason = reason.to_owned();
     run.operation.error_message = message.to_owned();
     run.notifier.changed(run.id());
-    Ok(false)
+    Ok(Went::On)
 }
 
 async fn release(run: &Run, delay: Duration, attempt: i32, reason: &str) -> Result<bool> {

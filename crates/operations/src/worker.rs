@@ -97,9 +97,14 @@ pub async fn run_worker<D: Send + Sync + 'static>(
     for work in [Loop::Listen, Loop::Beat, Loop::Reap, Loop::AgeOut] {
         loops.spawn(worker.clone().run_loop(work, stop.clone()));
     }
-    let mut runs = JoinSet::new();
-    worker.claim_until(&mut runs, once, &shutdown).await;
-    worker.drain(&mut runs).await;
+    // A task of its own, so that what wakes it need not wake the main thread.
+    let mut work = JoinSet::new();
+    work.spawn(worker.clone().work(once, shutdown));
+    if let Some(Err(error)) = work.join_next().await
+        && let Ok(panicked) = error.try_into_panic()
+    {
+        std::panic::resume_unwind(panicked);
+    }
     stop.cancel();
     while loops.join_next().await.is_some() {}
     Ok(())
@@ -127,6 +132,12 @@ impl<D: Send + Sync + 'static> Worker<D> {
             () = forever => {}
             () = stop.cancelled() => {}
         }
+    }
+
+    async fn work(self: Arc<Self>, once: bool, shutdown: CancellationToken) {
+        let mut runs = JoinSet::new();
+        self.claim_until(&mut runs, once, &shutdown).await;
+        self.drain(&mut runs).await;
     }
 
     async fn claim_until(

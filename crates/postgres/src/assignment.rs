@@ -11,7 +11,7 @@ use crate::{
     DatabaseInfo, Error, Identifier, Kind, LaneSession, Marker, Result,
     adoption::{expect_kind, expect_plane},
     bootstrap::APP_ROLE,
-    catalog,
+    catalog::{self, SESSIONS},
     create::comment,
     identifier::Literal,
     session::Doing,
@@ -87,51 +87,66 @@ impl Found {
     }
 }
 
-impl LaneSession {
-    /// Makes a spare the org's database. `false` when the spare is gone or in
-    /// use: take another. A database that has the name already is converged
-    /// if it has the same owner, and the spare is left alone.
-    pub async fn assign(&mut self, spare: &DatabaseName, assignment: &Assignment) -> Result<bool> {
-        let doing = Doing("assign database", assignment.database.as_str());
-        let outcome = self.assign_in_transaction(doing, spare, assignment).await;
-        match self.settle(doing, outcome).await {
-            Err(error) if error.is_sqlstate(&["3D000", "55006"]) => Ok(false),
-            outcome => outcome,
-        }
-    }
+/// The transaction that assigns, begun: what it may take, and what it saw.
+pub(crate) struct Look {
+    spares: Vec<Spare>,
+    found: Found,
+}
 
+impl LaneSession {
     /// Makes the first of `spares` that can be had the org's database, and
     /// gives its marker the bundle of the spare. Refuses a database that has
     /// the name but was not made by the marker's operation.
     pub async fn assign_first(
         &mut self,
-        spares: &[Spare],
+        spares: Vec<Spare>,
         assignment: &Assignment,
     ) -> Result<Assigned> {
+        self.look(spares, &assignment.database, &assignment.role).await?;
+        self.assign(assignment).await
+    }
+
+    /// The first half of [`Self::assign_first`]: begins its transaction and
+    /// looks, while the caller finds out the rest. Changes nothing.
+    pub async fn look(
+        &mut self,
+        spares: Vec<Spare>,
+        database: &DatabaseName,
+        role: &str,
+    ) -> Result<()> {
+        let doing = Doing("look for database", database.as_str());
+        let names: Vec<_> = spares.iter().map(|spare| &spare.name).chain([database]).collect();
+        let found = self.begin(doing, &names, role).await;
+        let found = self.settle(doing, found).await?;
+        self.looked = Some(Look { spares, found });
+        Ok(())
+    }
+
+    /// The second half: takes one of what was looked at.
+    pub async fn assign(&mut self, assignment: &Assignment) -> Result<Assigned> {
         let doing = Doing("assign database", assignment.database.as_str());
-        let mut spares = spares.iter().collect();
-        loop {
-            let outcome = self.assign_first_in_transaction(doing, &mut spares, assignment).await;
+        while let Some(Look { mut spares, found }) = self.looked.take() {
+            let outcome = self.assign_found(doing, &mut spares, &found, assignment).await;
             match self.settle(doing, outcome).await {
                 // It went away, or into use, since it was looked at.
+                Err(error) if error.is_sqlstate(&["3D000", "55006"]) && !spares.is_empty() => {
+                    self.look(spares, &assignment.database, &assignment.role).await?;
+                }
                 Err(error) if error.is_sqlstate(&["3D000", "55006"]) => {}
                 outcome => return outcome,
             }
-            if spares.is_empty() {
-                return Ok(Assigned::Nothing);
-            }
         }
+        Ok(Assigned::Nothing)
     }
 
     /// Takes the spares that it tries out of `spares`.
-    async fn assign_first_in_transaction(
+    async fn assign_found(
         &mut self,
         doing: Doing<'_>,
-        spares: &mut Vec<&Spare>,
+        spares: &mut Vec<Spare>,
+        found: &Found,
         assignment: &Assignment,
     ) -> Result<Assigned> {
-        let names = spares.iter().map(|spare| &spare.name).chain([&assignment.database]);
-        let found = self.begin(doing, &names.collect::<Vec<_>>(), assignment).await?;
         if let Some(present) = found.get(&assignment.database) {
             expect_same_owner(present, &assignment.marker)?;
             let marker = present.marker.as_ref();
@@ -160,69 +175,22 @@ impl LaneSession {
         self.run(doing, "ROLLBACK".into()).await.map(|_| Assigned::Nothing)
     }
 
-    /// Converges the role, the rights, the limits and the marker of a database
-    /// that has its name already.
-    pub async fn ensure_assigned(&mut self, assignment: &Assignment) -> Result<()> {
-        let doing = Doing("assign database", assignment.database.as_str());
-        let outcome = self.ensure_in_transaction(doing, assignment).await;
-        self.settle(doing, outcome).await
-    }
-
-    async fn assign_in_transaction(
-        &mut self,
-        doing: Doing<'_>,
-        spare: &DatabaseName,
-        assignment: &Assignment,
-    ) -> Result<bool> {
-        let found = self.begin(doing, &[spare, &assignment.database], assignment).await?;
-        if let Some(present) = found.get(&assignment.database) {
-            expect_same_owner(present, &assignment.marker)?;
-            let sql = grants(assignment, found.role)? + "COMMIT";
-            return self.run(doing, sql).await.map(|_| true);
-        }
-        match found.get(spare) {
-            Some(_) if found.is_busy(spare) => {
-                return self.run(doing, "ROLLBACK".into()).await.map(|_| false);
-            }
-            None => return self.run(doing, "ROLLBACK".into()).await.map(|_| false),
-            Some(info) => {
-                expect_plane(spare, info.marker.as_ref(), &assignment.marker.plane)?;
-                expect_kind(spare, info.marker.as_ref(), Kind::Spare)?;
-            }
-        }
-        let sql = rename(spare, &assignment.database) + &grants(assignment, found.role)? + "COMMIT";
-        self.run(doing, sql).await.map(|_| true)
-    }
-
-    async fn ensure_in_transaction(
-        &mut self,
-        doing: Doing<'_>,
-        assignment: &Assignment,
-    ) -> Result<()> {
-        let name = &assignment.database;
-        let found = self.begin(doing, &[name], assignment).await?;
-        let present =
-            found.get(name).ok_or_else(|| Error::Missing { database: name.to_string() })?;
-        expect_same_owner(present, &assignment.marker)?;
-        let sql = grants(assignment, found.role)? + "COMMIT";
-        self.run(doing, sql).await.map(drop)
-    }
-
     /// Begins the transaction and looks at everything it depends on. Sessions
     /// of this lane do not count: they are ending, and the rename waits.
     pub(crate) async fn begin(
         &mut self,
         doing: Doing<'_>,
         names: &[&DatabaseName],
-        assignment: &Assignment,
+        role: &str,
     ) -> Result<Found> {
         let sql = format!(
             "BEGIN; {}; SELECT (SELECT rolsuper FROM pg_roles WHERE rolname = {}), \
-             array(SELECT DISTINCT datname::text FROM pg_stat_activity \
-               WHERE datname IN ({}) AND usesysid IS NOT NULL \
-               AND NOT starts_with(coalesce(application_name, ''), '{}'))",
+             array(SELECT DISTINCT d.datname::text FROM {SESSIONS} s \
+               JOIN pg_database d ON d.oid = s.datid \
+               WHERE d.datname IN ({}) AND s.usesysid IS NOT NULL \
+               AND NOT starts_with(coalesce(s.application_name, ''), '{}'))",
             catalog::select(names),
-            Literal(&assignment.role),
+            Literal(role),
             catalog::list(names),
             self.tag().prefix()
         );

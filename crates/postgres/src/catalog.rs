@@ -9,6 +9,10 @@ const DATABASES: &str = "SELECT d.datname::text, c.description, d.datallowconn, 
      pg_get_userbyid(d.datdba)::text FROM pg_database d LEFT JOIN pg_shdescription c \
      ON c.objoid = d.oid AND c.classoid = 'pg_database'::regclass";
 
+/// The server's sessions, without the joins of `pg_stat_activity`, whose
+/// planning takes longer than everything else that is asked here.
+pub(crate) const SESSIONS: &str = "pg_stat_get_activity(NULL)";
+
 /// A database as the catalog has it.
 #[derive(Clone, Debug)]
 pub struct DatabaseInfo {

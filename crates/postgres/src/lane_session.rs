@@ -15,6 +15,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     Error, LaneTag, Result, Server,
+    assignment::Look,
+    catalog::SESSIONS,
     session::{Doing, LONG, SHORT, Session},
 };
 
@@ -27,6 +29,8 @@ pub struct LaneSession {
     pub(crate) session: Session,
     tag: LaneTag,
     usable: bool,
+    /// A transaction is open that has only looked.
+    pub(crate) looked: Option<Look>,
 }
 
 impl Server {
@@ -46,7 +50,7 @@ impl Server {
             sleep(POLL).await;
             rows = session.run(doing, sql.clone(), SHORT).await?;
         }
-        Ok(LaneSession { server: self.clone(), session, tag, usable: true })
+        Ok(LaneSession { server: self.clone(), session, tag, usable: true, looked: None })
     }
 }
 
@@ -64,7 +68,7 @@ impl LaneSession {
     /// Gives the lane back. Dropping the session does so too, a little later.
     pub async fn close(mut self) {
         let give_back = "SELECT pg_advisory_unlock_all(); RESET ALL".to_owned();
-        let clean = self.usable && self.session.is_clean();
+        let clean = self.usable && self.looked.is_none() && self.session.is_clean();
         let doing = Doing("give back lane", self.tag.lane());
         if clean && self.session.run(doing, give_back, SHORT).await.is_ok() {
             self.server.keep(self.session);
@@ -122,7 +126,7 @@ fn take(tag: &LaneTag) -> String {
         "SET application_name = '{tag}'; \
          WITH lane AS MATERIALIZED ( \
            SELECT pid, split_part(application_name, ':', 3)::bigint AS epoch \
-           FROM pg_stat_activity \
+           FROM {SESSIONS} \
            WHERE application_name ~ '^{prefix}[0-9]{{1,18}}$' AND pid <> pg_backend_pid()), \
          ended AS MATERIALIZED ( \
            SELECT pg_terminate_backend(pid, 5000) AS gone FROM lane WHERE epoch < {epoch}) \

@@ -51,7 +51,7 @@ impl LaneSession {
 
     async fn swap_in_transaction(&mut self, doing: Doing<'_>, swap: &Swap<'_>) -> Result<Swapped> {
         let names = [swap.incoming, &swap.assignment.database, swap.tombstone];
-        let found = self.begin(doing, &names, swap.assignment).await?;
+        let found = self.begin(doing, &names, &swap.assignment.role).await?;
         let (outcome, sql) = swap.plan(&found)?;
         let server = self.server.clone();
         let names = [swap.incoming.clone(), swap.assignment.database.clone()];

@@ -107,16 +107,24 @@ impl Deps {
         }
     }
 
+    /// What is recorded of how the org's database is to be.
+    pub(crate) async fn wanted(&self, run: &Run) -> Result<(database::Model, Plan), StepError> {
+        let tenant = async { Ok(for_tenant(&run.key().tenant).tenant(run.db()).await?) };
+        let (row, tenant) = tokio::try_join!(self.database(run), tenant)?;
+        let plan = tenant.and_then(|t| Plan::parse(&t.plan).ok()).unwrap_or(Plan::Basic);
+        Ok((row, plan))
+    }
+
     /// How the org's database is to be: its name, role, password and limits.
-    pub(crate) async fn assignment(
+    /// Takes half a millisecond, for the password's verifier.
+    pub(crate) fn assignment(
         &self,
         run: &Run,
         row: &database::Model,
+        plan: Plan,
         fingerprint: &str,
     ) -> Result<Assignment, StepError> {
         let key = run.key();
-        let tenant = for_tenant(&key.tenant).tenant(run.db()).await?;
-        let plan = tenant.and_then(|t| Plan::parse(&t.plan).ok()).unwrap_or(Plan::Basic);
         let password = self.password(key, row)?;
         Ok(Assignment {
             database: name(&row.name)?,

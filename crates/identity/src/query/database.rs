@@ -78,26 +78,6 @@ impl OrgScope<'_> {
             .map(drop)
     }
 
-    /// Records that the database can be used, and which migration it is at.
-    pub async fn set_database_ready(
-        &self,
-        db: &impl ConnectionTrait,
-        revision: i64,
-        fingerprint: &str,
-    ) -> Result<()> {
-        Entity::update_many()
-            .col_expr(Column::State, Expr::value(DatabaseState::Ready.as_str()))
-            .col_expr(Column::Revision, Expr::value(revision))
-            .col_expr(Column::BundleFingerprint, Expr::value(fingerprint))
-            .col_expr(Column::UpdatedAt, Expr::current_timestamp())
-            .filter(Column::TenantId.eq(self.tenant_id()))
-            .filter(Column::OrgId.eq(self.org_id()))
-            .exec(db)
-            .await
-            .during("set database ready")
-            .map(drop)
-    }
-
     /// Records which migration the database is at, and by which bundle.
     pub async fn set_database_revision(
         &self,

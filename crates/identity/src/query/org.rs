@@ -7,7 +7,7 @@ use sea_orm::{
 use yuantus_domain::{DatabaseName, DatabaseState, OrgStatus};
 
 use crate::{
-    Context, OrgScope, Result, TenantScope,
+    Context, Ending, OrgScope, Result, TenantScope,
     entity::{
         database,
         org::{Column, Entity, Model},
@@ -16,11 +16,23 @@ use crate::{
 
 /// The role has the database's name.
 const INSERT: &str = "
-WITH org AS (
-    INSERT INTO orgs (tenant_id, id, name, status) VALUES ($1, $2, $3, 'PROVISIONING')
+WITH tenant AS (
+    SELECT id FROM tenants WHERE id = $1 AND status = 'ACTIVE'
+), org AS (
+    INSERT INTO orgs (tenant_id, id, name, status)
+    SELECT id, $2, $3, 'PROVISIONING' FROM tenant
 )
 INSERT INTO databases (tenant_id, org_id, name, role, state, sealed_password)
-VALUES ($1, $2, $4, $4, 'PROVISIONING', $5)";
+SELECT id, $2, $4, $4, 'PROVISIONING', $5 FROM tenant";
+
+const READY: &str = ",
+database AS (
+    UPDATE databases SET state = 'READY', revision = $7, bundle_fingerprint = $8,
+        updated_at = now()
+    FROM ended WHERE tenant_id = $5 AND org_id = $6
+)
+UPDATE orgs SET status = 'ACTIVE', reason = '', updated_at = now()
+FROM ended WHERE tenant_id = $5 AND orgs.id = $6";
 
 /// An org with its database.
 pub type OrgAndDatabase = (Model, database::Model);
@@ -74,14 +86,14 @@ impl OrgScope<'_> {
     }
 
     /// Records the org and its database, which is still to be made, with the
-    /// sealed password of its role.
+    /// sealed password of its role. `false` if the tenant is not active.
     pub async fn insert(
         &self,
         db: &impl ConnectionTrait,
         name: &str,
         database: &DatabaseName,
         sealed_password: Vec<u8>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let values = [
             self.tenant_id().into(),
             self.org_id().into(),
@@ -92,7 +104,7 @@ impl OrgScope<'_> {
         db.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, INSERT, values))
             .await
             .during("insert org")
-            .map(drop)
+            .map(|done| done.rows_affected() == 1)
     }
 
     /// Records that setting the org up failed, and for people why; one that is
@@ -112,6 +124,18 @@ impl OrgScope<'_> {
             self.set_database_state(db, DatabaseState::Failed).await?;
         }
         Ok(())
+    }
+
+    /// With the end of the operation that made it, the database can be used,
+    /// and so can the org.
+    pub fn ready(&self, revision: i64, fingerprint: &str) -> Ending {
+        let values = vec![
+            self.tenant_id().into(),
+            self.org_id().into(),
+            revision.into(),
+            fingerprint.into(),
+        ];
+        Ending { sql: READY, values }
     }
 
     /// Records where the org is, and for people why.

@@ -3,7 +3,7 @@ use sqlx::{Connection, PgConnection};
 use yuantus_domain::DatabaseName;
 use yuantus_postgres::{Assigned, Error, Kind, Spare};
 
-use crate::fixture::{Fixture, marker, refusal, run};
+use crate::fixture::{Fixture, marker, refusal, run, take};
 
 mod futures_of_two {
     /// Two futures at the same time, on two threads.
@@ -26,8 +26,8 @@ async fn two_orgs_that_want_the_same_spare_do_not_both_get_it() {
         let (one, two) = (fixture.assignment(&a), fixture.assignment(&b));
         let (mut lane_a, mut lane_b) = (fixture.lane(&a).await, fixture.lane(&b).await);
         let (spare_a, spare_b) = (spare.clone(), spare);
-        let got = both(async move { lane_a.assign(&spare_a, &one).await.unwrap() }, async move {
-            lane_b.assign(&spare_b, &two).await.unwrap()
+        let got = both(async move { take(&mut lane_a, &spare_a, &one).await }, async move {
+            take(&mut lane_b, &spare_b, &two).await
         })
         .await;
         assert!(got.0 != got.1, "{got:?}");
@@ -42,13 +42,13 @@ async fn a_spare_that_is_gone_or_in_use_is_refused_without_an_error() {
     let mut lane = fixture.lane("org").await;
     let assignment = fixture.assignment("org");
 
-    assert!(!lane.assign(&fixture.name("nothing"), &assignment).await.unwrap());
+    assert!(!take(&mut lane, &fixture.name("nothing"), &assignment).await);
     let _user = fixture.admin(&spare).await;
-    assert!(!lane.assign(&spare, &assignment).await.unwrap());
+    assert!(!take(&mut lane, &spare, &assignment).await);
     assert!(!fixture.server.role_exists(&assignment.role).await.unwrap());
 
     let second = fixture.spare(&template, "second").await;
-    assert!(lane.assign(&second, &assignment).await.unwrap(), "the lane goes on after a refusal");
+    assert!(take(&mut lane, &second, &assignment).await, "the lane goes on after a refusal");
 }
 
 #[tokio::test]
@@ -67,19 +67,19 @@ async fn the_first_spare_that_can_be_had_is_assigned() {
     let bundle = marker(Kind::Spare).fingerprint;
 
     let unfit = [spare(&busy, None), spare(&fixture.name("none"), None), spare(&free, Some("?"))];
-    assert_eq!(lane.assign_first(&unfit, &assignment).await.unwrap(), Assigned::Nothing);
+    assert_eq!(lane.assign_first(unfit.into(), &assignment).await.unwrap(), Assigned::Nothing);
     assert!(!fixture.server.role_exists(&assignment.role).await.unwrap());
 
     let fit = [spare(&busy, None), spare(&free, Some(&bundle))];
-    let assigned = lane.assign_first(&fit, &assignment).await.unwrap();
+    let assigned = lane.assign_first(fit.to_vec(), &assignment).await.unwrap();
     assert_eq!(assigned, Assigned::Spare(bundle.clone()));
-    let again = lane.assign_first(&fit, &assignment).await.unwrap();
+    let again = lane.assign_first(fit.to_vec(), &assignment).await.unwrap();
     assert_eq!(again, Assigned::Already(bundle));
     fixture.log_in(&assignment, &assignment.database).await.unwrap();
 
     let mut other = assignment.clone();
     other.marker.operation = Some("another".to_owned());
-    let outcome = lane.assign_first(&fit, &other).await;
+    let outcome = lane.assign_first(fit.to_vec(), &other).await;
     assert!(matches!(outcome, Err(Error::NameTaken { .. })), "{outcome:?}");
 }
 
@@ -92,7 +92,7 @@ async fn a_role_left_by_a_crash_is_taken_over() {
     let sql = format!("CREATE ROLE \"{}\" NOLOGIN SUPERUSER CREATEDB; SELECT 1", assignment.role);
     let _: i32 = fixture.ask(&sql).await;
 
-    assert!(fixture.lane("org").await.assign(&spare, &assignment).await.unwrap());
+    assert!(take(&mut fixture.lane("org").await, &spare, &assignment).await);
 
     let mut tenant = fixture.log_in(&assignment, &assignment.database).await.unwrap();
     run(&mut tenant, "INSERT INTO notes (text) VALUES ('x')").await.unwrap();
@@ -107,9 +107,7 @@ async fn assigning_twice_changes_nothing() {
     let second = fixture.spare(&template, "second").await;
     let mut lane = fixture.lane("org").await;
 
-    assert!(lane.assign(&second, &assignment).await.unwrap());
-    lane.ensure_assigned(&assignment).await.unwrap();
-
+    assert!(take(&mut lane, &second, &assignment).await);
     assert!(fixture.server.database(&second).await.unwrap().is_some(), "the spare is left alone");
     let info = fixture.server.database(&assignment.database).await.unwrap().unwrap();
     assert_eq!(info.marker, Some(assignment.marker.clone()));
@@ -125,9 +123,8 @@ async fn a_name_that_another_org_has_is_not_taken() {
     let mut other = fixture.assignment("other");
     other.database = first.database.clone();
 
-    let outcome = fixture.lane("other").await.assign(&spare, &other).await;
-    assert!(matches!(outcome, Err(Error::NameTaken { .. })), "{outcome:?}");
-    let outcome = fixture.lane("other").await.ensure_assigned(&other).await;
+    let spares = vec![Spare { name: spare, bundle: None }];
+    let outcome = fixture.lane("other").await.assign_first(spares, &other).await;
     assert!(matches!(outcome, Err(Error::NameTaken { .. })), "{outcome:?}");
 }
 
@@ -136,16 +133,36 @@ async fn only_a_spare_of_this_plane_is_assigned() {
     let fixture = Fixture::new().await;
     let template = fixture.template().await;
     let spare = fixture.spare(&template, "spare").await;
-    let mut assignment = fixture.assignment("org");
-    assignment.marker.plane = "another".to_owned();
+    let mut foreign = fixture.assignment("org");
+    foreign.marker.plane = "another".to_owned();
     let mut lane = fixture.lane("org").await;
-    let outcome = lane.assign(&spare, &assignment).await;
-    assert!(matches!(outcome, Err(Error::Foreign { .. })), "{outcome:?}");
+    assert!(!take(&mut lane, &spare, &foreign).await);
 
     let assignment = fixture.assignment("org");
     lane.mark(&spare, &marker(Kind::Tombstone)).await.unwrap();
-    let outcome = lane.assign(&spare, &assignment).await;
+    assert!(!take(&mut lane, &spare, &assignment).await);
+
+    lane.mark(&spare, &marker(Kind::Spare)).await.unwrap();
+    assert!(take(&mut lane, &spare, &assignment).await);
+    let again = vec![Spare { name: spare, bundle: None }];
+    let outcome = lane.assign_first(again.clone(), &foreign).await;
+    assert!(matches!(outcome, Err(Error::Foreign { .. })), "{outcome:?}");
+    lane.mark(&assignment.database, &marker(Kind::Tombstone)).await.unwrap();
+    let outcome = lane.assign_first(again, &assignment).await;
     assert!(matches!(outcome, Err(Error::WrongKind { .. })), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_lane_that_only_looked_is_not_given_on_with_its_transaction() {
+    let fixture = Fixture::new().await;
+    let template = fixture.template().await;
+    let name = fixture.spare(&template, "spare").await;
+    let assignment = fixture.assignment("org");
+    let mut lane = fixture.lane("org").await;
+    let spares = vec![Spare { name: name.clone(), bundle: None }];
+    lane.look(spares, &assignment.database, &assignment.role).await.unwrap();
+    lane.close().await;
+    assert!(take(&mut fixture.lane("org").await, &name, &assignment).await);
 }
 
 #[tokio::test]

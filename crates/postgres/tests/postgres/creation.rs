@@ -1,6 +1,6 @@
 use yuantus_postgres::{Error, Identifier, Kind, Server, Warm};
 
-use crate::fixture::{Fixture, marker, refusal, run};
+use crate::fixture::{Fixture, marker, refusal, run, take};
 
 #[tokio::test]
 async fn several_planes_may_bootstrap_at_once() {
@@ -111,7 +111,7 @@ async fn hostile_names_are_only_names() {
     let mut assignment = fixture.assignment("odd");
     assignment.role = "ro\"le'; \\".to_owned();
     assignment.marker.owner = Some("it's \\ {}".to_owned());
-    assert!(lane.assign(&name, &assignment).await.unwrap());
+    assert!(take(&mut lane, &name, &assignment).await);
     let info = fixture.server.database(&assignment.database).await.unwrap().unwrap();
     assert_eq!(info.marker.unwrap().owner, assignment.marker.owner);
     assert!(fixture.server.role_exists(&assignment.role).await.unwrap());

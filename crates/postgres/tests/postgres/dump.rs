@@ -164,7 +164,6 @@ async fn an_administrator_need_not_be_a_superuser() {
     assignment.marker.operation = Some("restore".to_owned());
     let mut lane = fixture.lane("org").await;
     let tombstone = fixture.name("tombstone");
-    lane.ensure_assigned(&assignment).await.unwrap();
     lane.swap(&restored, &assignment, &tombstone).await.unwrap();
     fixture.log_in(&assignment, &assignment.database).await.unwrap();
     for (database, kind) in [

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 use yuantus_domain::DatabaseName;
 use yuantus_postgres::{
-    Assignment, Kind, LaneSession, Marker, PrivateServer, PrivateServerSettings, Server, Warm,
-    scram,
+    Assigned, Assignment, Kind, LaneSession, Marker, PrivateServer, PrivateServerSettings, Server,
+    Spare, Warm, scram,
 };
 
 pub const PLANE: &str = "00000000-0000-4000-8000-000000000001";
@@ -138,7 +138,7 @@ impl Fixture {
         let spare = self.spare(template, &format!("spare-{org}")).await;
         let assignment = self.assignment(org);
         let mut lane = self.lane(org).await;
-        assert!(lane.assign(&spare, &assignment).await.unwrap());
+        assert!(take(&mut lane, &spare, &assignment).await);
         lane.close().await;
         assignment
     }
@@ -180,6 +180,12 @@ impl Fixture {
         let mut connection = PgConnection::connect(self.url().as_str()).await.unwrap();
         run(&mut connection, sql).await.unwrap()[0].get(0)
     }
+}
+
+/// Makes a spare the org's database; whether it could be had.
+pub async fn take(lane: &mut LaneSession, spare: &DatabaseName, assignment: &Assignment) -> bool {
+    let spares = vec![Spare { name: spare.clone(), bundle: None }];
+    lane.assign_first(spares, assignment).await.unwrap() != Assigned::Nothing
 }
 
 pub fn marker(kind: Kind) -> Marker {

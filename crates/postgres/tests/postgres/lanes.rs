@@ -1,6 +1,6 @@
 use yuantus_postgres::{Error, Kind, Server};
 
-use crate::fixture::{Fixture, marker, run};
+use crate::fixture::{Fixture, marker, run, take};
 
 #[tokio::test]
 async fn opening_a_lane_ends_what_its_former_holder_left_running() {
@@ -21,7 +21,7 @@ async fn opening_a_lane_ends_what_its_former_holder_left_running() {
     let error = zombie.create_blank(&fixture.name("late"), &marker(Kind::Spare)).await.unwrap_err();
     assert!(error.is_transient(), "{error:?}");
     assert!(fixture.server.database(&fixture.name("late")).await.unwrap().is_none());
-    assert!(holder.assign(&spare, &fixture.assignment("org")).await.unwrap());
+    assert!(take(&mut holder, &spare, &fixture.assignment("org")).await);
 }
 
 #[tokio::test]

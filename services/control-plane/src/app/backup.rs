@@ -68,7 +68,6 @@ impl App {
         let (tenant, org) = (key.tenant.as_str(), key.org.as_str());
         audit::record(&txn, "backup.create", tenant, org, target, request).await?;
         self.commit(txn).await?;
-        self.notifier.ready();
         Ok(operation)
     }
 

@@ -119,7 +119,6 @@ impl App {
         self.ready_database(&txn, &key).await?;
         audit::record(&txn, action, key.tenant.as_str(), key.org.as_str(), target, details).await?;
         self.commit(txn).await?;
-        self.notifier.ready();
         Ok(operation)
     }
 

@@ -39,7 +39,6 @@ impl App {
             return Ok(before);
         }
         let txn = self.begin().await?;
-        self.active_tenant(&txn, &key.tenant).await?;
         let operation = match enqueue(&txn, new).await? {
             Enqueued::Before(operation) => return Ok(operation),
             Enqueued::New(operation) => operation,
@@ -48,7 +47,6 @@ impl App {
         let (tenant, org) = (key.tenant.as_str(), key.org.as_str());
         audit::record(&txn, "org.create", tenant, org, org_name(key), request).await?;
         self.commit(txn).await?;
-        self.notifier.ready();
         Ok(operation)
     }
 
@@ -61,7 +59,8 @@ impl App {
         }
     }
 
-    /// Records an org and its database, which is still to be made.
+    /// Records an org of an active tenant and its database, which is still to
+    /// be made.
     pub(super) async fn insert_org(
         &self,
         txn: &impl sea_orm::ConnectionTrait,
@@ -76,7 +75,11 @@ impl App {
             true => Error::exists("org", key),
             false => error.into(),
         };
-        for_org(key).insert(txn, name, &database, sealed).await.map_err(taken)?;
+        if !for_org(key).insert(txn, name, &database, sealed).await.map_err(taken)? {
+            self.active_tenant(txn, &key.tenant).await?;
+            // It has been made active since.
+            return Err(Error::Conflict { kind: "tenant", id: key.tenant.to_string() });
+        }
         Ok(())
     }
 

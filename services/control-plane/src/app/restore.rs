@@ -64,7 +64,6 @@ impl App {
         let (tenant, org) = (target.tenant.as_str(), target.org.as_str());
         audit::record(&txn, "backup.restore", tenant, org, org_name(target), request).await?;
         self.commit(txn).await?;
-        self.notifier.ready();
         Ok(operation)
     }
 
@@ -82,7 +81,6 @@ impl App {
             let name = format!("tenants/{id}");
             audit::record(txn, "tenant.create", id.as_str(), "", name, json!({})).await?;
         }
-        self.active_tenant(txn, &target.tenant).await?;
         self.insert_org(txn, target, target.org.as_str()).await
     }
 

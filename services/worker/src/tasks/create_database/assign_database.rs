@@ -3,10 +3,11 @@
 
 use async_trait::async_trait;
 use yuantus_domain::DatabaseName;
+use yuantus_identity::entity::database;
 use yuantus_operations::{Outcome, Run, Step, StepError, StepResult, crashpoint};
 use yuantus_postgres::{Assigned, Assignment, Error, Kind, LaneSession, Spare, Warm};
 
-use super::record_ready;
+use super::ready;
 use crate::{Deps, failure, names};
 
 pub(super) struct AssignDatabase;
@@ -22,50 +23,48 @@ impl Step<Deps> for AssignDatabase {
     }
 
     async fn run(&self, deps: &Deps, run: &Run) -> StepResult {
-        let wanted = async {
-            let row = deps.database(run).await?;
-            deps.assignment(run, &row, "").await
+        let lane = deps.open_lane(run.lane(), run.epoch());
+        let wanted = deps.wanted(run);
+        let ((row, plan), mut lane) = tokio::try_join!(wanted, lane)?;
+        // Once the lane is taken these may go on side by side: looking changes
+        // nothing. The last one keeps this core busy for a while.
+        let ((), (), assignment) = tokio::try_join!(
+            biased;
+            look(&mut lane, candidates(deps, run)?, &row),
+            run.confirm(),
+            async { deps.assignment(run, &row, plan, "") },
+        )?;
+        run.check()?;
+        let fingerprint = match take(&mut lane, &assignment).await? {
+            Some(fingerprint) => fingerprint,
+            None => make_own(deps, run, &mut lane, &row, &assignment).await?,
         };
-        let (assignment, mut lane) = tokio::try_join!(wanted, deps.lane(run))?;
-        let fingerprint = assign(deps, run, &mut lane, assignment).await?;
         deps.spares.took_one();
-        if fingerprint != deps.bundle.fingerprint() {
-            lane.close().await;
-            return Ok(Outcome::Advance);
-        }
-        let ready = record_ready(deps, run, deps.bundle.target());
-        let ((), txn) = tokio::join!(lane.close(), ready);
-        Ok(Outcome::DoneIn(txn?))
+        // Nobody has to wait for this.
+        tokio::spawn(lane.close());
+        Ok(match fingerprint == deps.bundle.fingerprint() {
+            true => ready(deps, run, deps.bundle.target()),
+            false => Outcome::Advance,
+        })
     }
 }
 
-/// Answers the fingerprint of the bundle that the database is at.
-async fn assign(
-    deps: &Deps,
-    run: &Run,
+async fn look(
     lane: &mut LaneSession,
-    assignment: Assignment,
-) -> Result<String, StepError> {
-    run.check()?;
-    if let Some(fingerprint) = take(lane, &candidates(deps, run)?, &assignment).await? {
-        return Ok(fingerprint);
-    }
-    let name = make_spare(deps, run, lane).await?;
-    crashpoint!("CreateDatabase.assign_database.after_clone");
-    let own = Spare { name, bundle: None };
-    take(lane, std::slice::from_ref(&own), &assignment).await?.ok_or_else(|| StepError::Retry {
-        reason: "DATABASE_UNAVAILABLE",
-        message: format!("database `{}` is in use", own.name),
-        source: None,
-    })
+    spares: Vec<Spare>,
+    row: &database::Model,
+) -> Result<(), StepError> {
+    let database = crate::deps::name(&row.name)?;
+    lane.look(spares, &database, &row.role).await.map_err(failure::postgres)
 }
 
+/// Takes one of what was looked at. Answers the fingerprint of the bundle that
+/// the database is at; none if there is nothing to take.
 async fn take(
     lane: &mut LaneSession,
-    spares: &[Spare],
     assignment: &Assignment,
 ) -> Result<Option<String>, StepError> {
-    let assigned = lane.assign_first(spares, assignment).await.map_err(|error| match error {
+    let assigned = lane.assign(assignment).await.map_err(|error| match error {
         Error::NameTaken { database }
         | Error::Foreign { database }
         | Error::WrongKind { database, .. } => {
@@ -80,6 +79,24 @@ async fn take(
             crashpoint!("CreateDatabase.assign_database.after_assign");
             Some(fingerprint)
         }
+    })
+}
+
+/// Makes a database where there is no spare, and takes it.
+async fn make_own(
+    deps: &Deps,
+    run: &Run,
+    lane: &mut LaneSession,
+    row: &database::Model,
+    assignment: &Assignment,
+) -> Result<String, StepError> {
+    let name = make_spare(deps, run, lane).await?;
+    crashpoint!("CreateDatabase.assign_database.after_clone");
+    look(lane, vec![Spare { name: name.clone(), bundle: None }], row).await?;
+    take(lane, assignment).await?.ok_or_else(|| StepError::Retry {
+        reason: "DATABASE_UNAVAILABLE",
+        message: format!("database `{name}` is in use"),
+        source: None,
     })
 }
 

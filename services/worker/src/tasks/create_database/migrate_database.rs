@@ -2,9 +2,9 @@
 //! records that it can be used.
 
 use async_trait::async_trait;
-use yuantus_operations::{Outcome, Run, Step, StepResult};
+use yuantus_operations::{Run, Step, StepResult};
 
-use super::record_ready;
+use super::ready;
 use crate::{Deps, failure, tasks::migrate_database::migrate};
 
 pub(super) struct MigrateDatabase;
@@ -25,6 +25,6 @@ impl Step<Deps> for MigrateDatabase {
             Some(marker) if marker.fingerprint == fingerprint => deps.bundle.target(),
             _ => migrate(deps, run, &name).await?,
         };
-        Ok(Outcome::AdvanceIn(record_ready(deps, run, revision).await?))
+        Ok(ready(deps, run, revision))
     }
 }

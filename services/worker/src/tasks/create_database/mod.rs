@@ -5,9 +5,9 @@ mod migrate_database;
 
 use async_trait::async_trait;
 use sea_orm::DatabaseTransaction;
-use yuantus_domain::{OperationType, OrgStatus};
+use yuantus_domain::OperationType;
 use yuantus_identity::for_org;
-use yuantus_operations::{CleanUp, Run, Step, StepError, Task};
+use yuantus_operations::{CleanUp, Outcome, Run, Step, StepError, Task};
 use yuantus_postgres::Kind;
 
 use crate::{Deps, failure, names};
@@ -56,15 +56,7 @@ impl Task<Deps> for CreateDatabase {
     }
 }
 
-/// Writes that the org's database can be used, at `revision` of the bundle.
-async fn record_ready(
-    deps: &Deps,
-    run: &Run,
-    revision: i64,
-) -> Result<DatabaseTransaction, StepError> {
-    let txn = run.begin().await?;
-    let org = for_org(run.key());
-    org.set_database_ready(&txn, revision, deps.bundle.fingerprint()).await?;
-    org.set_org_status(&txn, OrgStatus::Active, "").await?;
-    Ok(txn)
+/// That the org's database can be used, at `revision` of the bundle.
+fn ready(deps: &Deps, run: &Run, revision: i64) -> Outcome {
+    Outcome::DoneWith(for_org(run.key()).ready(revision, deps.bundle.fingerprint()))
 }

@@ -22,9 +22,9 @@ impl Step<Deps> for SwapDatabase {
 
     async fn run(&self, deps: &Deps, run: &Run) -> StepResult {
         let (_, _, manifest) = backup(run).await?;
-        let row = deps.database(run).await?;
+        let (row, plan) = deps.wanted(run).await?;
         let fingerprint = &manifest.facts.bundle_fingerprint;
-        let assignment = deps.assignment(run, &row, fingerprint).await?;
+        let assignment = deps.assignment(run, &row, plan, fingerprint)?;
         let tombstone = names::tombstone(run.id())?;
         let mut lane = deps.lane(run).await?;
         if is_swapped(deps, run).await? {
