@@ -7,15 +7,15 @@
 
 pub mod changes;
 pub mod connect;
-pub mod ending;
 pub mod entity;
 pub mod error;
 pub mod grants;
 pub mod migration;
+pub mod part;
 pub mod query;
 pub mod scope;
 
 pub use connect::{Database, connect};
-pub use ending::Ending;
 pub use error::{Context, Error, Result};
+pub use part::Part;
 pub use scope::{OrgScope, TenantScope, for_org, for_tenant};

@@ -1,11 +1,11 @@
 //! Recording an operation, in the transaction of the business rows it is for.
 
-use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement, Value};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use yuantus_domain::{IdempotencyKey, Lane, OperationType, OrgKey};
 use yuantus_identity::{
-    Context,
+    Context, Part,
     entity::operation::{Entity, Model},
     query,
 };
@@ -49,11 +49,14 @@ pub enum Enqueued {
     Before(Model),
 }
 
-const INSERT: &str = "
-INSERT INTO operations (id, type, tenant_id, org_id, lane, input, target, scope,
+const INSERT: &str =
+    "INSERT INTO operations (id, type, tenant_id, org_id, lane, input, target, scope,
     idempotency_key, request_hash, actor, request_id, steps, max_attempts)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-ON CONFLICT (scope, idempotency_key) DO NOTHING RETURNING *, pg_notify($15, '')";
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14";
+
+/// What every INSERT ends with.
+const TOLD: &str =
+    "ON CONFLICT (scope, idempotency_key) DO NOTHING RETURNING *, pg_notify($15, '')";
 
 /// SHA-256 over what a client asked for.
 pub fn request_hash(request: &serde_json::Value) -> Vec<u8> {
@@ -86,32 +89,9 @@ pub async fn find_by_key(
 /// just inserted it, so that the lane's depth is exact.
 pub async fn enqueue(txn: &impl ConnectionTrait, new: NewOperation) -> Result<Enqueued> {
     let lane = Lane::database(&new.key);
-    let id = Uuid::now_v7();
-    let values = [
-        id.into(),
-        new.kind.as_str().into(),
-        new.key.tenant.as_str().into(),
-        new.key.org.as_str().into(),
-        lane.as_str().into(),
-        new.input.into(),
-        new.target.into(),
-        new.scope.as_str().into(),
-        new.idempotency.as_ref().map(IdempotencyKey::as_str).into(),
-        request_hash(&new.request).into(),
-        new.actor.into(),
-        new.request_id.into(),
-        serde_json::json!(new.kind.steps()).into(),
-        new.max_attempts.into(),
-        READY.into(),
-    ];
-    let inserted = Entity::find()
-        .from_raw_sql(Statement::from_sql_and_values(DbBackend::Postgres, INSERT, values))
-        .one(txn)
-        .await
-        .during("insert operation")?;
+    let inserted = insert(txn, &format!("{INSERT} {TOLD}"), values(&new)).await?;
     if inserted.is_none()
-        && let Some(key) = &new.idempotency
-        && let Some(before) = find_by_key(txn, &new.scope, key, &new.request).await?
+        && let Some(before) = before(txn, &new).await?
     {
         return Ok(Enqueued::Before(before));
     }
@@ -119,8 +99,67 @@ pub async fn enqueue(txn: &impl ConnectionTrait, new: NewOperation) -> Result<En
         refuse_full_lane(txn, &lane, depth).await?;
     }
     inserted.map(Enqueued::New).ok_or_else(|| {
-        yuantus_identity::Error::Unknown { column: "operations.id", value: id.to_string() }.into()
+        let value = new.target.clone();
+        yuantus_identity::Error::Unknown { column: "operations.target", value }.into()
     })
+}
+
+/// Records `new` and all that belongs to it in one statement, if the query
+/// `given` has a row: `None` if it has not. The parts `also` follow
+/// `WITH operation AS (…)` and write nothing where that has no row. The lane is
+/// a new one.
+pub async fn enqueue_given(
+    db: &impl ConnectionTrait,
+    new: NewOperation,
+    given: Part,
+    also: impl IntoIterator<Item = Part>,
+) -> Result<Option<Enqueued>> {
+    let mut values = values(&new);
+    let given = given.onto(&mut values);
+    let mut sql = format!("WITH operation AS ({INSERT} WHERE EXISTS ({given}) {TOLD})");
+    for part in also {
+        sql += &part.onto(&mut values);
+    }
+    sql += " SELECT * FROM operation";
+    Ok(match insert(db, &sql, values).await? {
+        Some(operation) => Some(Enqueued::New(operation)),
+        None => before(db, &new).await?.map(Enqueued::Before),
+    })
+}
+
+async fn insert(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<Option<Model>> {
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+    let inserted = Entity::find().from_raw_sql(statement).one(db).await;
+    Ok(inserted.during("insert operation")?)
+}
+
+async fn before(db: &impl ConnectionTrait, new: &NewOperation) -> Result<Option<Model>> {
+    match &new.idempotency {
+        Some(key) => find_by_key(db, &new.scope, key, &new.request).await,
+        None => Ok(None),
+    }
+}
+
+/// The values of [`INSERT`] and [`TOLD`].
+fn values(new: &NewOperation) -> Vec<Value> {
+    let lane = Lane::database(&new.key);
+    vec![
+        Uuid::now_v7().into(),
+        new.kind.as_str().into(),
+        new.key.tenant.as_str().into(),
+        new.key.org.as_str().into(),
+        lane.as_str().into(),
+        new.input.clone().into(),
+        new.target.as_str().into(),
+        new.scope.as_str().into(),
+        new.idempotency.as_ref().map(IdempotencyKey::as_str).into(),
+        request_hash(&new.request).into(),
+        new.actor.as_str().into(),
+        new.request_id.as_str().into(),
+        serde_json::json!(new.kind.steps()).into(),
+        new.max_attempts.into(),
+        READY.into(),
+    ]
 }
 
 async fn refuse_full_lane(txn: &impl ConnectionTrait, lane: &Lane, depth: u64) -> Result<()> {

@@ -28,7 +28,7 @@ pub mod step;
 pub mod watch;
 pub mod worker;
 
-pub use enqueue::{Enqueued, NewOperation, enqueue};
+pub use enqueue::{Enqueued, NewOperation, enqueue, enqueue_given};
 pub use error::{Error, Result};
 pub use notify::Notifier;
 pub use run::Run;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, Value};
 use uuid::Uuid;
 use yuantus_domain::OperationState;
-use yuantus_identity::{Context, Ending};
+use yuantus_identity::{Context, Part};
 
 use crate::{Result, notify::CHANGED};
 
@@ -146,12 +146,18 @@ impl Claim {
         &self,
         db: &impl ConnectionTrait,
         step: i32,
-        ending: Ending,
+        ending: Part,
     ) -> Result<bool> {
-        let told = format!("pg_notify('{CHANGED}', id::text)");
-        let sql = format!("WITH ended AS ({FINISH} RETURNING {told}){}", ending.sql);
         let state = OperationState::Succeeded.as_str();
-        let values = [state.into(), step.into()].into_iter().chain(ending.values);
-        self.write(db, "finish operation", &sql, values).await
+        let mut values: Vec<Value> =
+            vec![self.id.into(), self.epoch.into(), state.into(), step.into()];
+        let ending = ending.onto(&mut values);
+        let told = format!("pg_notify('{CHANGED}', id::text)");
+        let sql = format!("WITH ended AS ({FINISH} RETURNING {told}){ending}");
+        let done = db
+            .execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
+            .await
+            .during("finish operation")?;
+        Ok(done.rows_affected() == 1)
     }
 }

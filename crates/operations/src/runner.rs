@@ -11,7 +11,7 @@ use crate::{
     CleanUp, Outcome, Result, Run, Step, StepError, StepResult, Task, backoff::Backoff, crashpoint,
     lease::Interrupt, metrics,
 };
-use yuantus_identity::{Context, Ending};
+use yuantus_identity::{Context, Part};
 
 /// What a cancelled operation says as its reason.
 const CANCELLED: &str = "CANCELLED";
@@ -32,7 +32,7 @@ enum Stop {
 /// What one step (or the unwinding) came to, interrupts included.
 enum Came {
     Advance(Option<DatabaseTransaction>),
-    Done(Ending),
+    Done(Part),
     Wait { reason: String, delay: Duration },
     Retry { reason: &'static str, message: String },
     Fail { reason: &'static str, message: String },
@@ -287,7 +287,7 @@ async fn end(
 }
 
 /// Records success in one statement.
-async fn end_with(run: &Run, ending: Ending) -> Result<(), Stop> {
+async fn end_with(run: &Run, ending: Part) -> Result<(), Stop> {
     match run.claim().finish_with(&run.db, all_steps(run), ending).await {
         Ok(true) => {}
         Ok(false) => return Err(Stop::Lost),

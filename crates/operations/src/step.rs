@@ -6,7 +6,7 @@ use std::{collections::HashMap, error::Error as StdError, time::Duration};
 use async_trait::async_trait;
 use sea_orm::DatabaseTransaction;
 use yuantus_domain::OperationType;
-use yuantus_identity::Ending;
+use yuantus_identity::Part;
 
 use crate::Run;
 
@@ -19,8 +19,10 @@ pub enum Outcome {
     /// together with the record of it. The transaction comes from [`Run::begin`].
     AdvanceIn(DatabaseTransaction),
     /// Done, and with these writes so is the whole operation: the steps that
-    /// follow have nothing left to do. All of it is one statement.
-    DoneWith(Ending),
+    /// follow have nothing left to do. All of it is one statement, which begins
+    /// `WITH ended AS (…)`: where `ended` has no row the part writes nothing, and
+    /// otherwise its last statement writes one row.
+    DoneWith(Part),
     /// Not yet: look again after a while.
     Wait {
         /// What it waits for, for people.

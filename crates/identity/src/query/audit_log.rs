@@ -17,7 +17,7 @@ use sea_orm::{
 use yuantus_domain::{OrgId, TenantId};
 
 use crate::{
-    Context, Database, Result,
+    Context, Database, Part, Result,
     entity::audit_log::{ActiveModel, Column, Entity, Model},
 };
 
@@ -116,6 +116,13 @@ impl Place {
     }
 }
 
+const APPENDED: &str = ",
+audit AS (
+    INSERT INTO audit_logs (tenant_id, org_id, actor, user_id, action, target, request_id,
+        client_ip, user_agent, details)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 FROM operation
+)";
+
 /// Writes one entry.
 pub async fn append(db: &impl ConnectionTrait, entry: Entry) -> Result<()> {
     let details = object(entry.details);
@@ -140,6 +147,23 @@ pub async fn append(db: &impl ConnectionTrait, entry: Entry) -> Result<()> {
         row.error = Set(request.error);
     }
     row.insert(db).await.during("append audit log").map(drop)
+}
+
+/// With the `operation`, one entry that is about no request is written.
+pub fn appended(entry: Entry) -> Part {
+    let values = vec![
+        entry.tenant.into(),
+        entry.org.into(),
+        entry.actor.into(),
+        entry.user_id.into(),
+        entry.action.into(),
+        entry.target.into(),
+        entry.request_id.into(),
+        entry.client_ip.into(),
+        entry.user_agent.into(),
+        object(entry.details).into(),
+    ];
+    Part { sql: APPENDED, values }
 }
 
 fn object(details: serde_json::Value) -> serde_json::Value {

@@ -7,7 +7,7 @@ use sea_orm::{
 use yuantus_domain::{DatabaseName, DatabaseState, OrgStatus};
 
 use crate::{
-    Context, Ending, OrgScope, Result, TenantScope,
+    Context, OrgScope, Part, Result, TenantScope,
     entity::{
         database,
         org::{Column, Entity, Model},
@@ -15,24 +15,23 @@ use crate::{
 };
 
 /// The role has the database's name.
-const INSERT: &str = "
-WITH tenant AS (
-    SELECT id FROM tenants WHERE id = $1 AND status = 'ACTIVE'
-), org AS (
+const INSERT: &str = ",
+org AS (
     INSERT INTO orgs (tenant_id, id, name, status)
-    SELECT id, $2, $3, 'PROVISIONING' FROM tenant
-)
-INSERT INTO databases (tenant_id, org_id, name, role, state, sealed_password)
-SELECT id, $2, $4, $4, 'PROVISIONING', $5 FROM tenant";
+    SELECT $1, $2, $3, 'PROVISIONING' FROM operation
+), database AS (
+    INSERT INTO databases (tenant_id, org_id, name, role, state, sealed_password)
+    SELECT $1, $2, $4, $4, 'PROVISIONING', $5 FROM operation
+)";
 
 const READY: &str = ",
 database AS (
-    UPDATE databases SET state = 'READY', revision = $7, bundle_fingerprint = $8,
+    UPDATE databases SET state = 'READY', revision = $3, bundle_fingerprint = $4,
         updated_at = now()
-    FROM ended WHERE tenant_id = $5 AND org_id = $6
+    FROM ended WHERE tenant_id = $1 AND org_id = $2
 )
 UPDATE orgs SET status = 'ACTIVE', reason = '', updated_at = now()
-FROM ended WHERE tenant_id = $5 AND orgs.id = $6";
+FROM ended WHERE tenant_id = $1 AND orgs.id = $2";
 
 /// An org with its database.
 pub type OrgAndDatabase = (Model, database::Model);
@@ -85,26 +84,34 @@ impl OrgScope<'_> {
             .during("lock org")
     }
 
-    /// Records the org and its database, which is still to be made, with the
-    /// sealed password of its role. `false` if the tenant is not active.
-    pub async fn insert(
-        &self,
-        db: &impl ConnectionTrait,
-        name: &str,
-        database: &DatabaseName,
-        sealed_password: Vec<u8>,
-    ) -> Result<bool> {
-        let values = [
+    /// With the `operation` that will make it, the org and its database are
+    /// recorded, with the sealed password of its role.
+    pub fn inserted(&self, name: &str, database: &DatabaseName, sealed_password: Vec<u8>) -> Part {
+        let values = vec![
             self.tenant_id().into(),
             self.org_id().into(),
             name.into(),
             database.as_str().into(),
             sealed_password.into(),
         ];
-        db.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, INSERT, values))
+        Part { sql: INSERT, values }
+    }
+
+    /// The same where the operation has been recorded before in the transaction.
+    pub async fn insert(
+        &self,
+        txn: &impl ConnectionTrait,
+        name: &str,
+        database: &DatabaseName,
+        sealed_password: Vec<u8>,
+    ) -> Result<()> {
+        let mut values = Vec::new();
+        let part = self.inserted(name, database, sealed_password).onto(&mut values);
+        let sql = format!("WITH operation AS (SELECT){part} SELECT");
+        txn.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
             .await
             .during("insert org")
-            .map(|done| done.rows_affected() == 1)
+            .map(drop)
     }
 
     /// Records that setting the org up failed, and for people why; one that is
@@ -128,14 +135,14 @@ impl OrgScope<'_> {
 
     /// With the end of the operation that made it, the database can be used,
     /// and so can the org.
-    pub fn ready(&self, revision: i64, fingerprint: &str) -> Ending {
+    pub fn ready(&self, revision: i64, fingerprint: &str) -> Part {
         let values = vec![
             self.tenant_id().into(),
             self.org_id().into(),
             revision.into(),
             fingerprint.into(),
         ];
-        Ending { sql: READY, values }
+        Part { sql: READY, values }
     }
 
     /// Records where the org is, and for people why.

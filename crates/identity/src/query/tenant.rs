@@ -5,7 +5,7 @@ use sea_orm::{ColumnTrait, QueryOrder, QuerySelect, sea_query::Expr};
 use yuantus_domain::{Plan, TenantId, TenantStatus};
 
 use crate::{
-    Context, Result, TenantScope,
+    Context, Part, Result, TenantScope,
     entity::tenant::{ActiveModel, Column, Entity, Model},
 };
 
@@ -68,10 +68,17 @@ pub async fn page(
     query.all(db).await.during("list tenants")
 }
 
+const ACTIVE: &str = "SELECT FROM tenants WHERE id = $1 AND status = 'ACTIVE'";
+
 impl TenantScope<'_> {
     /// The tenant itself.
     pub async fn tenant(&self, db: &impl ConnectionTrait) -> Result<Option<Model>> {
         Entity::find_by_id(self.tenant.as_str()).one(db).await.during("find tenant")
+    }
+
+    /// One row, if the tenant is active.
+    pub fn active(&self) -> Part {
+        Part { sql: ACTIVE, values: vec![self.tenant.as_str().into()] }
     }
 
     /// The tenant itself, locked until the transaction ends.

@@ -64,8 +64,19 @@ pub(super) async fn record(
     target: String,
     details: Value,
 ) -> Result<()> {
-    let entry = Entry { org: org.to_owned(), target, details, ..entry(action, tenant) };
+    let entry = of_org(action, tenant, org, target, details);
     Ok(audit_log::append(txn, entry).await?)
+}
+
+/// What [`record`] writes.
+pub(super) fn of_org(
+    action: &'static str,
+    tenant: &str,
+    org: &str,
+    target: String,
+    details: Value,
+) -> Entry {
+    Entry { org: org.to_owned(), target, details, ..entry(action, tenant) }
 }
 
 /// The running request's part of an entry.

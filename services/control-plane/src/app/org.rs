@@ -4,13 +4,15 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 use yuantus_auth::{caller, purpose, random_password};
 use yuantus_domain::{
-    Error, IdempotencyKey, OperationType, OrgId, OrgKey, PageSize, Result, TenantId, TenantStatus,
-    operation_input,
+    DatabaseName, Error, IdempotencyKey, OperationType, OrgId, OrgKey, PageSize, Result, TenantId,
+    TenantStatus, operation_input,
 };
 use yuantus_identity::{
-    entity::operation::Model as Operation, for_org, for_tenant, query::org::OrgAndDatabase,
+    entity::operation::Model as Operation,
+    for_org, for_tenant,
+    query::{audit_log, org::OrgAndDatabase},
 };
-use yuantus_operations::{Enqueued, NewOperation, enqueue, enqueue::find_by_key};
+use yuantus_operations::{Enqueued, NewOperation, enqueue::find_by_key, enqueue_given};
 
 use super::{App, Page, audit, display_name, org_name, page};
 
@@ -38,16 +40,21 @@ impl App {
         if let Some(before) = self.asked_before(&new).await? {
             return Ok(before);
         }
-        let txn = self.begin().await?;
-        let operation = match enqueue(&txn, new).await? {
-            Enqueued::Before(operation) => return Ok(operation),
-            Enqueued::New(operation) => operation,
-        };
-        self.insert_org(&txn, key, name).await?;
+        let (database, sealed) = self.new_database(key)?;
         let (tenant, org) = (key.tenant.as_str(), key.org.as_str());
-        audit::record(&txn, "org.create", tenant, org, org_name(key), request).await?;
-        self.commit(txn).await?;
-        Ok(operation)
+        let entry = audit::of_org("org.create", tenant, org, org_name(key), request);
+        let also = [for_org(key).inserted(name, &database, sealed), audit_log::appended(entry)];
+        let active = for_tenant(&key.tenant).active();
+        match enqueue_given(&self.db, new, active, also).await {
+            Ok(Some(Enqueued::New(operation) | Enqueued::Before(operation))) => Ok(operation),
+            Ok(None) => {
+                self.active_tenant(&self.db, &key.tenant).await?;
+                // It has been made active since.
+                Err(Error::Conflict { kind: "tenant", id: key.tenant.to_string() })
+            }
+            Err(yuantus_operations::Error::Identity(error)) => Err(org_taken(error, key)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The operation that the same request recorded before: a replay takes no
@@ -59,28 +66,14 @@ impl App {
         }
     }
 
-    /// Records an org of an active tenant and its database, which is still to
-    /// be made.
-    pub(super) async fn insert_org(
-        &self,
-        txn: &impl sea_orm::ConnectionTrait,
-        key: &OrgKey,
-        name: &str,
-    ) -> Result<()> {
+    /// The name of an org's database, which is still to be made, and the sealed
+    /// password of its role.
+    pub(super) fn new_database(&self, key: &OrgKey) -> Result<(DatabaseName, Vec<u8>)> {
         let database = self.settings.database_names.database_name(key)?;
         let password = random_password()?;
         let aad = purpose::database_password(key, 1);
         let sealed = self.sealer.seal(password.expose_secret().as_bytes(), &aad)?;
-        let taken = |error: yuantus_identity::Error| match error.is_unique_violation() {
-            true => Error::exists("org", key),
-            false => error.into(),
-        };
-        if !for_org(key).insert(txn, name, &database, sealed).await.map_err(taken)? {
-            self.active_tenant(txn, &key.tenant).await?;
-            // It has been made active since.
-            return Err(Error::Conflict { kind: "tenant", id: key.tenant.to_string() });
-        }
-        Ok(())
+        Ok((database, sealed))
     }
 
     pub(super) async fn active_tenant(
@@ -141,5 +134,13 @@ impl App {
         let after = after.as_ref().map(OrgId::as_str);
         let rows = for_tenant(tenant).orgs(&self.db, after, page::limit(size)).await?;
         Ok(Page::of(rows, size, |(org, _)| org.id.clone()))
+    }
+}
+
+/// What a client hears where an org could not be recorded.
+pub(super) fn org_taken(error: yuantus_identity::Error, key: &OrgKey) -> Error {
+    match error.is_unique_violation() {
+        true => Error::exists("org", key),
+        false => error.into(),
     }
 }

@@ -14,7 +14,7 @@ use yuantus_identity::{
 };
 use yuantus_operations::{Enqueued, NewOperation, enqueue};
 
-use super::{App, audit, backup::input, org_name};
+use super::{App, audit, backup::input, org::org_taken, org_name};
 
 /// What RestoreBackup was asked for.
 #[derive(Debug)]
@@ -81,7 +81,12 @@ impl App {
             let name = format!("tenants/{id}");
             audit::record(txn, "tenant.create", id.as_str(), "", name, json!({})).await?;
         }
-        self.insert_org(txn, target, target.org.as_str()).await
+        self.active_tenant(txn, &target.tenant).await?;
+        let (database, sealed) = self.new_database(target)?;
+        for_org(target)
+            .insert(txn, target.org.as_str(), &database, sealed)
+            .await
+            .map_err(|error| org_taken(error, target))
     }
 
     async fn check_target(&self, txn: &impl ConnectionTrait, asked: &RestoreBackup) -> Result<()> {
