@@ -4,8 +4,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    authentication::locked,
-    people::{PASSWORD, Person, fields, org_without_database, tenant_with_ann},
+    authentication::{call, locked},
+    people::{
+        PASSWORD, Person, doors, doors_become, fields, org_without_database, tenant_with_ann,
+    },
+    problem::refusal,
 };
 
 #[tokio::test]
@@ -74,4 +77,65 @@ async fn members_come_change_and_go() {
     .await;
     ann.ok(Method::DELETE, &format!("/api/v1/admin/users/{dan}"), Value::Null).await;
     assert_eq!(ann.get(members).await["total"], 0, "memberships end with the user");
+}
+
+#[tokio::test]
+async fn only_members_and_administrators_act_in_an_org() {
+    let env = locked().await;
+    let api = env.api().await;
+    let root = Person::root(&api).await;
+    tenant_with_ann(&api, &root, "acme").await;
+    org_without_database(&env, "acme", "hq").await;
+    let ann = Person::user(&api, "acme", "ann").await;
+    let bob = json!({"username": "bob", "password": PASSWORD});
+    let bob_id = ann.post("/api/v1/admin/users", bob).await["id"].clone();
+    let bob = Person::user(&api, "acme", "bob").await;
+    let as_ann = format!("Bearer {}", ann.token);
+    let as_bob = format!("Bearer {}", bob.token);
+    let (as_ann, as_bob) = (("authorization", &*as_ann), ("authorization", &*as_bob));
+    let members = "/api/v1/admin/orgs/hq/members";
+    let into_hq = json!({"tenant_id": "acme", "username": "bob", "password": PASSWORD,
+        "org_id": "hq"});
+    let enter = async || call(&api, None, "Login", into_hq.clone()).await;
+
+    assert_eq!(doors(&api, as_ann).await, 200, "administrators need no membership");
+    assert_eq!(doors(&api, as_bob).await, 403);
+    let status = enter().await.expect_err("no member");
+    assert_eq!(refusal(&status, tonic::Code::PermissionDenied), "PERMISSION_DENIED");
+    assert_eq!(status.message(), "not a member of org `hq`");
+
+    ann.post(members, json!({"user_id": bob_id, "roles": ["support_agent"]})).await;
+    doors_become(&api, as_bob, 200).await;
+    enter().await.expect("a member");
+    let gate = |token: &str| {
+        let request = reqwest::Client::new().get(format!("{}/authz/http", api.url));
+        request.bearer_auth(token).header("x-org-id", "hq").send()
+    };
+    let passed = gate(&bob.token).await.expect("answer");
+    assert_eq!(passed.headers()["x-yuantus-roles"], "member,support_agent");
+    let one = format!("{members}/{bob_id}");
+    ann.patch(&one, json!({"is_active": false})).await;
+    doors_become(&api, as_bob, 403).await;
+    enter().await.expect_err("not an active member");
+    ann.patch(&one, json!({"is_active": true})).await;
+    doors_become(&api, as_bob, 200).await;
+    ann.ok(Method::DELETE, &one, Value::Null).await;
+    doors_become(&api, as_bob, 403).await;
+
+    let path = format!("/api/v1/admin/users/{bob_id}");
+    ann.patch(&path, json!({"is_superuser": true})).await;
+    doors_become(&api, as_bob, 200).await;
+    // That an administrator is no member is remembered until it is told.
+    ann.post(members, json!({"user_id": bob_id, "roles": ["owner"]})).await;
+    let told = async {
+        let roles = "tenant_admin,owner";
+        while gate(&bob.token).await.expect("answer").headers()["x-yuantus-roles"] != roles {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(crate::people::SOON, told).await.expect("the new role is told");
+    ann.patch(&path, json!({"is_superuser": false})).await;
+    ann.ok(Method::DELETE, &one, Value::Null).await;
+    doors_become(&api, as_bob, 403).await;
+    assert_eq!(doors(&api, as_ann).await, 200);
 }

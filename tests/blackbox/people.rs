@@ -1,14 +1,24 @@
 //! What tests of users, members, sessions and keys share: REST as a person
 //! with `curl` speaks it.
 
+use std::time::{Duration, Instant};
+
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
+use tonic::Code;
 use yuantus_test_support::{Api, TestEnv};
 
-use crate::authentication::{ADMIN_PASSWORD, call, login};
+use crate::{
+    authentication::{ADMIN_PASSWORD, call, login},
+    rpc,
+};
 
 /// A password that no policy refuses.
 pub const PASSWORD: &str = "correct horse battery";
+
+/// What is heard of is heard of within a second; busy machines are slower, and
+/// what is remembered lasts much longer.
+pub const SOON: Duration = Duration::from_secs(3);
 
 /// Someone who calls.
 pub struct Person<'a> {
@@ -91,14 +101,52 @@ pub async fn tenant_with_ann(api: &Api, root: &Person<'_>, tenant: &str) {
     call(api, Some(&root.token), "CreateTenant", request).await.expect("tenant");
 }
 
-/// Records an org without a database, which tests of people need none of.
+/// Records an org whose database looks ready but is not there, which tests of
+/// people need none of.
 pub async fn org_without_database(env: &TestEnv, tenant: &str, org: &str) {
     let sql = "INSERT INTO orgs (tenant_id, id, name, status) VALUES ($1, $2, $2, 'ACTIVE')";
     let mut identity = env.identity().await;
     sqlx::query(sql).bind(tenant).bind(org).execute(&mut identity).await.expect("org");
-    let sql = "INSERT INTO databases (tenant_id, org_id, name, role, state, sealed_password)
-        VALUES ($1, $2, $1 || '_' || $2, $1 || '_' || $2, 'READY', '')";
+    let sql =
+        "INSERT INTO databases (tenant_id, org_id, name, role, state, sealed_password, revision)
+        VALUES ($1, $2, $1 || '_' || $2, $1 || '_' || $2, 'READY', '', 1000000)";
     sqlx::query(sql).bind(tenant).bind(org).execute(&mut identity).await.expect("database");
+}
+
+/// What a request of acme's org hq with this credential is answered with: over
+/// gRPC, over REST, and by the gate. The three must agree.
+pub async fn doors(api: &Api, header: (&'static str, &str)) -> u16 {
+    let method = rpc::methods().into_iter().find(|m| m.name() == "GetCurrentTenant");
+    let method = method.expect("GetCurrentTenant");
+    let grpc = rpc::grpc_as(api, &method, &json!({}), &[header, ("x-org-id", "hq")]).await;
+    let grpc = match grpc.map_err(|status| status.code()) {
+        Ok(_) => 200,
+        Err(Code::Unauthenticated) => 401,
+        Err(Code::PermissionDenied) => 403,
+        Err(code) => panic!("{code}"),
+    };
+    let ask = async |path: &str| {
+        let request = Client::new().get(format!("{}{path}", api.url));
+        let request = request.header(header.0, header.1).header("x-org-id", "hq");
+        request.send().await.expect("answer").status().as_u16()
+    };
+    let (rest, gate) = (ask("/api/v1/admin/tenant").await, ask("/authz/http").await);
+    // What changes in between reaches them one after the other.
+    if grpc == rest && rest == gate { grpc } else { 0 }
+}
+
+/// Asks until all doors answer with this status, which must not take longer
+/// than a second.
+pub async fn doors_become(api: &Api, header: (&'static str, &str), status: u16) {
+    let begun = Instant::now();
+    loop {
+        let answered = doors(api, header).await;
+        if answered == status {
+            return;
+        }
+        assert!(begun.elapsed() < SOON, "still {answered}, not {status}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// The ids, or other fields, of the items of a list.

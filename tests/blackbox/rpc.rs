@@ -57,13 +57,22 @@ pub async fn grpc_with(
     token: Option<&str>,
     more: &[(&'static str, &'static str)],
 ) -> Result<DynamicMessage, Status> {
+    let bearer = token.map(|token| format!("Bearer {token}"));
+    let bearer = bearer.as_deref().map(|bearer| ("authorization", bearer));
+    let metadata: Vec<_> = bearer.into_iter().chain(more.iter().copied()).collect();
+    grpc_as(api, method, request, &metadata).await
+}
+
+/// As [`grpc`], with nothing but this metadata.
+pub async fn grpc_as(
+    api: &Api,
+    method: &MethodDescriptor,
+    request: &Json,
+    more: &[(&'static str, &str)],
+) -> Result<DynamicMessage, Status> {
     let mut client = Grpc::new(api.channel());
     client.ready().await.expect("channel");
     let mut message = Request::new(message(method, request));
-    if let Some(token) = token {
-        let value = format!("Bearer {token}").parse().expect("token");
-        message.metadata_mut().insert("authorization", value);
-    }
     for (name, value) in more {
         message.metadata_mut().insert(*name, value.parse().expect("metadata"));
     }

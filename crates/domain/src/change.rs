@@ -13,8 +13,10 @@ pub enum Change {
     Tenant(TenantId),
     /// An org or its database.
     Org(OrgKey),
-    /// A user, or what the user is a member of.
+    /// A user.
     User(i32),
+    /// What a user is in an org.
+    Member(OrgKey, i32),
     /// Something this version knows nothing of: it may be anything.
     Unknown,
 }
@@ -30,6 +32,11 @@ impl Change {
                 OrgKey::parse(tenant, org).ok().map(Self::Org)
             }
             "user" => id.parse().ok().map(Self::User),
+            "member" => {
+                let (key, user) = id.rsplit_once('/')?;
+                let (tenant, org) = key.split_once('/')?;
+                Some(Self::Member(OrgKey::parse(tenant, org).ok()?, user.parse().ok()?))
+            }
             _ => None,
         };
         told.split_once(':').and_then(read).unwrap_or(Self::Unknown)
@@ -46,7 +53,11 @@ mod tests {
         assert_eq!(Change::parse("tenant:acme"), Change::Tenant(acme));
         assert_eq!(Change::parse("org:a/b"), Change::Org(OrgKey::parse("a", "b").unwrap()));
         assert_eq!(Change::parse("user:7"), Change::User(7));
-        for odd in ["", "tenant", "tenant:", "tenant:A", "org:a", "user:x", "planet:earth"] {
+        let key = OrgKey::parse("a", "b").unwrap();
+        assert_eq!(Change::parse("member:a/b/7"), Change::Member(key, 7));
+        for odd in
+            ["", "tenant", "tenant:", "tenant:A", "org:a", "user:x", "member:a/7", "planet:earth"]
+        {
             assert_eq!(Change::parse(odd), Change::Unknown, "{odd}");
         }
     }

@@ -1,8 +1,8 @@
 //! Hearing that something ended which others may remember: a tenant, org,
 //! database, user or membership that was good and is changed or gone.
-//! Triggers notify in the transaction of the change (see the migration
-//! `context`); what begins is not told, since nobody remembers that it was
-//! not there.
+//! Triggers notify in the transaction of the change (see the migrations
+//! `context` and `credentials`); what begins is not told, since nobody remembers
+//! that it was not there, but for memberships.
 //!
 //! Invariant: from [`Change::Listening`] until [`Change::Lost`] nothing is
 //! missed. A connection that does not answer within half a second counts as

@@ -101,7 +101,7 @@ impl Admission {
     ) -> Result<Caller> {
         let principal = match access.permission {
             // A stale token must not keep anybody from logging in.
-            Permission::Public => self.principal(asked.headers).await.unwrap_or_default(),
+            Permission::Public => None,
             _ => self.principal(asked.headers).await?,
         };
         let within = self.within(access, &asked, principal.as_ref()).await;
@@ -148,7 +148,16 @@ impl Admission {
         };
         let key = context.tenant.clone().zip(context.org.clone());
         let key = key.map(|(tenant, org)| OrgKey { tenant, org });
-        let org_roles = self.org_roles(key.as_ref(), principal).await?;
+        let org_roles = match self.org_roles(key.as_ref(), principal).await {
+            // Who was put out of the token's org can still go to another.
+            Err(Error::PermissionDenied { .. })
+                if access.permission == Permission::Authenticated =>
+            {
+                context.org = None;
+                Arc::default()
+            }
+            roles => roles?,
+        };
         let org = match access.scope {
             Scope::Org => Some(self.usable_org(key.as_ref()).await?),
             Scope::None | Scope::Tenant => None,
@@ -204,11 +213,12 @@ impl Admission {
         if principal.is_platform() {
             return Ok(Arc::default());
         }
-        match self.memory.membership(key, principal.user_id).await? {
-            Some(roles) => Ok(roles),
-            None if principal.is_tenant_admin() => Ok(Arc::default()),
-            None => Err(Error::denied(format!("not a member of org `{}`", key.org))),
+        if principal.is_tenant_admin() {
+            let roles = self.memory.optional_membership(key, principal.user_id).await?;
+            return Ok(roles.unwrap_or_default());
         }
+        let roles = self.memory.membership(key, principal.user_id).await?;
+        roles.ok_or_else(|| Error::denied(format!("not a member of org `{}`", key.org)))
     }
 
     async fn usable_org(&self, key: Option<&OrgKey>) -> Result<Arc<OrgFacts>> {

@@ -49,7 +49,7 @@ struct Inner {
     tenants: Cache<TenantId, Arc<TenantFacts>>,
     orgs: Cache<OrgKey, Arc<OrgFacts>>,
     users: Cache<i32, Arc<UserFacts>>,
-    members: Cache<Member, Arc<Vec<String>>>,
+    members: Cache<Member, Option<Arc<Vec<String>>>>,
 }
 
 fn cache<K: Hash + Eq + Send + Sync + 'static, V: Clone + Send + Sync + 'static>() -> Cache<K, V> {
@@ -88,11 +88,8 @@ impl Memory {
             }
             Change::Tenant(id) => tenants.invalidate(&id),
             Change::Org(key) => orgs.invalidate(&key),
-            Change::User(id) => {
-                users.invalidate(&id);
-                // Which orgs the user is a member of is not told; this is rare.
-                members.invalidate_all();
-            }
+            Change::User(id) => users.invalidate(&id),
+            Change::Member(key, user) => members.invalidate(&(key, user)),
         }
         if listening {
             told.store(true, SeqCst);
@@ -124,8 +121,31 @@ impl Memory {
 
     /// What a user is in an org; `None` for one who is no member of it.
     pub async fn membership(&self, key: &OrgKey, user: i32) -> Result<Option<Arc<Vec<String>>>> {
-        let load = async || Ok(self.0.directory.membership(key, user).await?.map(Arc::new));
-        self.recall(&self.0.members, &(key.clone(), user), load, |_| true).await
+        self.membership_if(key, user, Option::is_some).await
+    }
+
+    /// As [`Self::membership`], of one who comes in without being a member:
+    /// that there is no membership is remembered too.
+    pub async fn optional_membership(
+        &self,
+        key: &OrgKey,
+        user: i32,
+    ) -> Result<Option<Arc<Vec<String>>>> {
+        self.membership_if(key, user, |_| true).await
+    }
+
+    async fn membership_if(
+        &self,
+        key: &OrgKey,
+        user: i32,
+        is_good: impl Fn(&Option<Arc<Vec<String>>>) -> bool,
+    ) -> Result<Option<Arc<Vec<String>>>> {
+        let load = async || {
+            let member = self.0.directory.membership(key, user).await?;
+            Ok(Some(member.map(Arc::new)))
+        };
+        let known = self.recall(&self.0.members, &(key.clone(), user), load, is_good).await?;
+        Ok(known.flatten())
     }
 
     async fn recall<K, V>(

@@ -14,6 +14,7 @@ mod m20261121_000007_audit_logs;
 mod m20261121_000008_audit_chain;
 mod m20261121_000009_identity;
 mod m20261121_000010_context;
+mod m20261121_000011_credentials;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
 use sea_orm_migration::{MigrationStatus, prelude::*};
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000008_audit_chain::Migration),
             Box::new(m20261121_000009_identity::Migration),
             Box::new(m20261121_000010_context::Migration),
+            Box::new(m20261121_000011_credentials::Migration),
         ]
     }
 }

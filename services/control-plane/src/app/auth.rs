@@ -62,16 +62,9 @@ impl App {
     }
 
     async fn principal(&self, user: &Model, org: Option<OrgId>) -> Result<Principal> {
-        if let Some(org) = &org {
-            let tenant = TenantId::parse("tenant_id", &user.tenant_id)?;
-            let key = OrgKey { tenant, org: org.clone() };
-            if for_org(&key).org(&self.db).await?.is_none() {
-                return Err(Error::denied(format!("not a member of org `{org}`")));
-            }
-        }
         let names: Vec<String> =
             serde_json::from_value(user.roles.clone()).map_err(Error::internal)?;
-        Ok(Principal {
+        let principal = Principal {
             user_id: user.id,
             tenant: user.tenant_id.clone(),
             org,
@@ -80,7 +73,24 @@ impl App {
             roles: names.iter().filter_map(|name| Role::parse(name)).collect(),
             kind: Kind::User,
             session: None,
-        })
+        };
+        if let Some(org) = &principal.org {
+            self.may_enter(&principal, org).await?;
+        }
+        Ok(principal)
+    }
+
+    /// Refuses a user who may not work in an org of the own tenant: members
+    /// may, and the tenant's administrators.
+    async fn may_enter(&self, user: &Principal, org: &OrgId) -> Result<()> {
+        let tenant = TenantId::parse("tenant_id", &user.tenant)?;
+        let key = OrgKey { tenant, org: org.clone() };
+        let may = match user.is_tenant_admin() {
+            true => for_org(&key).org(&self.db).await?.is_some(),
+            false => self.membership(&key, user.user_id).await?.is_some(),
+        };
+        let denied = || Error::denied(format!("not a member of org `{org}`"));
+        if may { Ok(()) } else { Err(denied()) }
     }
 
     /// Reads who the caller is, with the address on record.

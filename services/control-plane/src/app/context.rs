@@ -47,9 +47,13 @@ impl App {
     }
 
     /// What a user is in an org, in the tenant's own words; `None` for one who
-    /// is no member of it.
-    pub async fn membership(&self, key: &OrgKey, _user: i32) -> Result<Option<Vec<String>>> {
-        Ok(for_org(key).org(&self.db).await?.map(|_| Vec::new()))
+    /// is no active member of it.
+    pub async fn membership(&self, key: &OrgKey, user: i32) -> Result<Option<Vec<String>>> {
+        let member = for_org(key).member(&self.db, user).await?.filter(|member| member.is_active);
+        member
+            .map(|member| serde_json::from_value(member.roles))
+            .transpose()
+            .map_err(Error::internal)
     }
 
     /// Records that the caller of the running request, a platform

@@ -22,7 +22,11 @@ impl App {
         match change {
             Change::Tenant(tenant) => self.data.forget_tenant(tenant),
             Change::Org(key) => self.data.forget(key),
-            Change::Listening | Change::Lost | Change::User(_) | Change::Unknown => {}
+            Change::Listening
+            | Change::Lost
+            | Change::User(_)
+            | Change::Member(..)
+            | Change::Unknown => {}
         }
     }
 
