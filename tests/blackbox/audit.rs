@@ -1,15 +1,30 @@
 //! Every RPC that changes something, or reveals a secret, is in the audit
 //! trail: an RPC that is added without an audit row fails here.
 
+use prost_reflect::MethodDescriptor;
 use serde_json::{Value, json};
-use yuantus_proto::v1;
+use yuantus_proto::{
+    access::{Permission, access_of},
+    v1,
+};
 use yuantus_test_support::{Api, TestEnv, backup_id};
 
-use crate::{customer::add, quiet::assert_quiet, rpc, settle::settle, tidy::assert_tidy};
+use crate::{
+    authentication::login, customer::add, quiet::assert_quiet, rpc, settle::settle,
+    tidy::assert_tidy,
+};
 
-/// Whether an RPC only reads. Login has a rule of its own.
-fn reads(name: &str) -> bool {
-    ["Get", "List", "Wait", "Watch"].iter().any(|verb| name.starts_with(verb)) || name == "Login"
+/// Whether an RPC only reads, or is called by who is nobody yet: logging in has
+/// rules of its own.
+fn reads(method: &MethodDescriptor) -> bool {
+    let name = method.name();
+    ["Get", "List", "Wait", "Watch"].iter().any(|verb| name.starts_with(verb))
+        || access_of(&rpc::path(method)).expect("access").permission == Permission::Public
+}
+
+/// Whether an RPC is about the caller's own session, which takes one.
+fn is_of_a_session(name: &str) -> bool {
+    ["Logout", "RevokeSession"].contains(&name)
 }
 
 /// A request of an RPC that changes something, once `world` is there. An RPC
@@ -25,6 +40,9 @@ fn change(name: &str, world: &World) -> Value {
         "UpdateUser" => json!({"tenant_id": "acme", "user_id": world.bob, "email": "b@acme"}),
         "ResetPassword" => json!({"tenant_id": "acme", "user_id": world.bob, "password": "x"}),
         "DeleteUser" => json!({"tenant_id": "acme", "user_id": world.carl}),
+        "Logout" => json!({}),
+        "RevokeSession" => json!({"session_id": world.session}),
+        "RevokeUserSessions" => json!({"tenant_id": "acme", "user_id": world.bob}),
         "AddMember" => json!({"tenant_id": "acme", "org_id": "hq", "username": "bob"}),
         "UpdateMember" | "RemoveMember" => {
             json!({"tenant_id": "acme", "org_id": "hq", "user_id": world.bob})
@@ -53,6 +71,8 @@ struct World {
     pending: String,
     /// A user of acme.
     bob: i32,
+    /// A session of bob's.
+    session: String,
     /// Another.
     carl: i32,
 }
@@ -76,7 +96,11 @@ impl World {
         let pending = api.create_backup("acme", "hq").await.id;
         let backup = backup_id(&backup).to_owned();
         let (bob, carl) = (create_user(api, "bob").await, create_user(api, "carl").await);
-        Self { backup, customer, cancelled: cancelled.id, pending, bob, carl }
+        bob_logs_in(api).await;
+        let sql = "SELECT id::text FROM sessions";
+        let session = sqlx::query_scalar(sql).fetch_one(&mut env.identity().await).await;
+        let session = session.expect("session");
+        Self { backup, customer, cancelled: cancelled.id, pending, bob, carl, session }
     }
 }
 
@@ -85,6 +109,10 @@ async fn create_user(api: &Api, username: &str) -> i32 {
     let password = "secret".into();
     let request = v1::CreateUserRequest { tenant_id, username, password, ..Default::default() };
     api.users().create_user(request).await.expect("user").into_inner().id
+}
+
+async fn bob_logs_in(api: &Api) -> String {
+    login(api, "acme", "bob", "secret").await
 }
 
 async fn audited(env: &TestEnv) -> i64 {
@@ -98,10 +126,14 @@ async fn every_rpc_that_changes_or_reveals_something_is_audited_once() {
     let mut api = env.api().await;
     let http = reqwest::Client::new();
     let world = World::make(&env, &api).await;
-    for method in rpc::methods().into_iter().filter(|method| !reads(method.name())) {
+    for method in rpc::methods().into_iter().filter(|method| !reads(method)) {
+        let (token, actor) = match is_of_a_session(method.name()) {
+            true => (Some(bob_logs_in(&api).await), "acme/bob"),
+            false => (None, "platform/anonymous"),
+        };
         let before = audited(&env).await;
         let request = change(method.name(), &world);
-        let answer = rpc::rest(&http, &api, &method, &request, None);
+        let answer = rpc::rest(&http, &api, &method, &request, token.as_deref());
         let answer = answer.header("x-tenant-id", "acme").header("x-org-id", "hq");
         let answer = answer.header("x-request-id", method.name()).send().await.expect("answer");
         let status = answer.status();
@@ -109,9 +141,10 @@ async fn every_rpc_that_changes_or_reveals_something_is_audited_once() {
         assert!(status.is_success(), "{} {request}: {text}", method.name());
         assert_eq!(audited(&env).await, before + 1, "audit rows of {}", method.name());
         let sql = "SELECT count(*) FROM audit_logs WHERE request_id = $1
-            AND actor = 'platform/anonymous' AND client_ip = '127.0.0.1' AND target <> ''";
+            AND actor = $2 AND client_ip = '127.0.0.1' AND target <> ''";
         let found: i64 = sqlx::query_scalar(sql)
             .bind(method.name())
+            .bind(actor)
             .fetch_one(&mut env.identity().await)
             .await
             .expect("audit");

@@ -138,8 +138,13 @@ async fn roles_count_where_they_were_given() {
         let sql = "INSERT INTO users (tenant_id, username, password_hash, roles)
             VALUES ($1, gen_random_uuid()::text, '', jsonb_build_array($2)) RETURNING id";
         let id = sqlx::query_scalar(sql).bind(tenant).bind(role.as_str());
+        let user_id: i32 = id.fetch_one(&mut identity).await.expect("user");
+        let sql = "INSERT INTO sessions (id, kind, tenant_id, user_id, expires_at)
+            VALUES (gen_random_uuid(), 'user', $1, $2, now() + interval '1 hour') RETURNING id";
+        let session = sqlx::query_scalar(sql).bind(tenant).bind(user_id);
         let principal = Principal {
-            user_id: id.fetch_one(&mut identity).await.expect("user"),
+            user_id,
+            session: Some(session.fetch_one(&mut identity).await.expect("session")),
             tenant: tenant.into(),
             username: "eve".into(),
             // What the token says is not asked.

@@ -9,12 +9,11 @@ use yuantus_proto::{rest::ROUTES, v1};
 use yuantus_test_support::{Api, TestEnv};
 
 use crate::{
+    authentication::UUID,
     problem::{problem, violation},
     quiet::assert_quiet,
     rpc,
 };
-
-const UUID: &str = "0197aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee";
 
 /// Ids that no tenant or org has, and the rule each breaks.
 fn bad_ids() -> Vec<(String, &'static str)> {
@@ -48,7 +47,8 @@ fn good(method: &MethodDescriptor) -> Value {
             }
             "tenant_id" | "target_tenant_id" => "acme",
             "org_id" | "target_org_id" | "id" => "hq",
-            "backup_id" | "operation_id" | "customer_id" => UUID,
+            "backup_id" | "operation_id" | "customer_id" | "session_id" => UUID,
+            "refresh_token" => "yr_nothing",
             "name" => "Ann",
             "username" => "ann",
             "password" => "secret",
@@ -166,6 +166,8 @@ fn bad_values(method: &MethodDescriptor, field: &str) -> Vec<(Value, Rule)> {
         "operation_id" => named("operation_id", texts(&["0197", "a b", "'--"], "must be a UUID")),
         "backup_id" => named("backup_id", texts(&["0197", "latest", "'--"], "must be a UUID")),
         "customer_id" => named("customer_id", texts(&["0197", "1 2", "'--"], "must be a UUID")),
+        "session_id" => named("session_id", texts(&["0197", "a b", "'--"], "must be a UUID")),
+        "refresh_token" => named("refresh_token", texts(&[""], "must not be empty")),
         "page_size" => {
             let rule = "must be 1 to 1000";
             named("page_size", [-1, 1001, i32::MIN].map(|n| (n.into(), rule)).to_vec())

@@ -32,6 +32,7 @@ mod quiet;
 mod restic;
 mod rpc;
 mod secrecy;
+mod session;
 mod settle;
 mod shutdown;
 mod tidy;

@@ -4,6 +4,7 @@
 
 pub mod caller;
 pub mod error;
+pub mod opaque;
 pub mod passwords;
 pub mod permission;
 pub mod policy;

@@ -115,3 +115,10 @@ pub struct UserFacts {
     /// What the user is there now, whatever an older token says.
     pub roles: Vec<Role>,
 }
+
+/// A session that can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionFacts {
+    /// Whose it is; nobody's if it was opened at the console.
+    pub user_id: Option<i32>,
+}

@@ -18,6 +18,10 @@ pub struct Auth {
     pub previous_jwt_secrets: Vec<SecretString>,
     /// Seconds a token is good for.
     pub token_ttl_seconds: u64,
+    /// Seconds a session lasts that is used now and then.
+    pub session_ttl_seconds: u64,
+    /// Seconds a session lasts that is not used.
+    pub session_idle_seconds: u64,
     /// Password hashes computed at once; 0: as many as there are cores.
     pub hash_concurrency: usize,
     /// Password hashes that may wait.

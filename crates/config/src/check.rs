@@ -8,6 +8,7 @@ use crate::{AuthMode, ClientCertificates, Config, Environment, Error, Problem, P
 
 const JWT_SECRET_BYTES: usize = 32;
 const KEY_BYTES: usize = 32;
+const TEN_YEARS: u64 = 10 * 366 * 86_400;
 
 /// The problems found so far.
 #[derive(Default)]
@@ -143,7 +144,14 @@ fn auth(config: &Config, findings: &mut Findings) {
     let rule = "must each have at least 32 bytes in production";
     findings.rule(strong, "auth.previous_jwt_secrets", rule);
     findings.result(exposure(config));
-    findings.rule(config.auth.token_ttl_seconds > 0, "auth.token_ttl_seconds", "must be positive");
+    for (key, value) in [
+        ("auth.token_ttl_seconds", config.auth.token_ttl_seconds),
+        ("auth.session_ttl_seconds", config.auth.session_ttl_seconds),
+        ("auth.session_idle_seconds", config.auth.session_idle_seconds),
+    ] {
+        let rule = "must be positive and at most ten years";
+        findings.rule((1..=TEN_YEARS).contains(&value), key, rule);
+    }
 }
 
 fn audit(config: &Config, findings: &mut Findings) {

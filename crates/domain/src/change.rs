@@ -1,5 +1,7 @@
 //! That something which others may remember is no longer as it was.
 
+use uuid::Uuid;
+
 use crate::{OrgKey, TenantId};
 
 /// What changed.
@@ -15,6 +17,8 @@ pub enum Change {
     Org(OrgKey),
     /// A user.
     User(i32),
+    /// A session.
+    Session(Uuid),
     /// What a user is in an org.
     Member(OrgKey, i32),
     /// Something this version knows nothing of: it may be anything.
@@ -32,6 +36,7 @@ impl Change {
                 OrgKey::parse(tenant, org).ok().map(Self::Org)
             }
             "user" => id.parse().ok().map(Self::User),
+            "session" => id.parse().ok().map(Self::Session),
             "member" => {
                 let (key, user) = id.rsplit_once('/')?;
                 let (tenant, org) = key.split_once('/')?;
@@ -53,6 +58,8 @@ mod tests {
         assert_eq!(Change::parse("tenant:acme"), Change::Tenant(acme));
         assert_eq!(Change::parse("org:a/b"), Change::Org(OrgKey::parse("a", "b").unwrap()));
         assert_eq!(Change::parse("user:7"), Change::User(7));
+        let id = "0197aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee";
+        assert_eq!(Change::parse(&format!("session:{id}")), Change::Session(id.parse().unwrap()));
         let key = OrgKey::parse("a", "b").unwrap();
         assert_eq!(Change::parse("member:a/b/7"), Change::Member(key, 7));
         for odd in

@@ -13,7 +13,7 @@ use rest_over_grpc::build::{DescriptorOptions, Generator, OpenApiInfo, ServiceDe
 
 const PACKAGE: &str = ".yuantus.controlplane.v1";
 const ROOT: &str = "../../proto";
-const FILES: [&str; 10] = [
+const FILES: [&str; 11] = [
     "audit",
     "auth",
     "backup",
@@ -22,19 +22,21 @@ const FILES: [&str; 10] = [
     "migration",
     "operation",
     "org",
+    "session",
     "tenant",
     "user",
 ];
 
 /// Messages that hold a password, a token or a key: their `Debug` is written
 /// by hand in `src/redacted.rs`.
-const SECRET: [&str; 7] = [
+const SECRET: [&str; 8] = [
     "BackupKey",
     "Connection",
     "CreateTenantRequest",
     "CreateUserRequest",
     "LoginRequest",
     "LoginResponse",
+    "RefreshTokenRequest",
     "ResetPasswordRequest",
 ];
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::v1::{
     BackupKey, Connection, CreateTenantRequest, CreateUserRequest, LoginRequest, LoginResponse,
-    ResetPasswordRequest,
+    RefreshTokenRequest, ResetPasswordRequest,
 };
 
 /// Stands for a secret: says whether there is one.
@@ -30,7 +30,9 @@ macro_rules! redact {
 }
 
 redact!(LoginRequest shows tenant_id, username, org_id; hides password);
-redact!(LoginResponse shows token_type, expires_in, tenant_id, user_id; hides access_token);
+redact!(LoginResponse
+    shows token_type, expires_in, tenant_id, user_id; hides access_token, refresh_token);
+redact!(RefreshTokenRequest shows; hides refresh_token);
 redact!(Connection shows host, port, database, username; hides password, url);
 redact!(BackupKey shows repository, snapshot_id, dump_path; hides password);
 redact!(CreateTenantRequest

@@ -11,8 +11,8 @@ use crate::v1::{
     __rest_over_grpc_bridge_MemberService as member,
     __rest_over_grpc_bridge_MigrationService as migration,
     __rest_over_grpc_bridge_OperationService as operation,
-    __rest_over_grpc_bridge_OrgService as org, __rest_over_grpc_bridge_TenantService as tenant,
-    __rest_over_grpc_bridge_UserService as user,
+    __rest_over_grpc_bridge_OrgService as org, __rest_over_grpc_bridge_SessionService as session,
+    __rest_over_grpc_bridge_TenantService as tenant, __rest_over_grpc_bridge_UserService as user,
 };
 
 pub use audit::AuditServiceRestBridge;
@@ -23,6 +23,7 @@ pub use member::MemberServiceRestBridge;
 pub use migration::MigrationServiceRestBridge;
 pub use operation::OperationServiceRestBridge;
 pub use org::OrgServiceRestBridge;
+pub use session::SessionServiceRestBridge;
 pub use tenant::TenantServiceRestBridge;
 pub use user::UserServiceRestBridge;
 

@@ -8,7 +8,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use http::HeaderMap;
 use yuantus_auth::{
-    Caller, Permission, Principal, Tokens,
+    Caller, Kind, Permission, Principal, Tokens,
     caller::CALLER,
     permission::{Access, Scope},
     tenancy::{OrgFacts, TenantFacts},
@@ -177,8 +177,20 @@ impl Admission {
         }
     }
 
-    /// The principal of a token as it is now: gone, or with other roles.
+    /// The principal of a token as it is now: gone, or with other roles. A
+    /// token is worth nothing without its session.
     async fn current(&self, principal: &Principal) -> Result<Principal> {
+        let session = match principal.session {
+            Some(id) => self.memory.session(id).await?,
+            None => None,
+        };
+        let session = session.ok_or(Error::Unauthenticated { message: "the session has ended" })?;
+        match (principal.kind, session.user_id) {
+            (Kind::User, Some(user)) if user == principal.user_id => {}
+            // What was opened at the console is nobody's.
+            (Kind::BreakGlass, None) => return Ok(principal.clone()),
+            _ => return Err(Error::Unauthenticated { message: "the token is not valid" }),
+        }
         let user = self.memory.user(principal.user_id).await?;
         let Some(user) = user.filter(|user| user.tenant == principal.tenant) else {
             return Err(Error::Unauthenticated { message: "the token's user may not come in" });

@@ -1,7 +1,8 @@
 //! What the gateway asks of the identity database to decide about a request.
 
 use async_trait::async_trait;
-use yuantus_auth::tenancy::{OrgFacts, TenantFacts, UserFacts};
+use uuid::Uuid;
+use yuantus_auth::tenancy::{OrgFacts, SessionFacts, TenantFacts, UserFacts};
 use yuantus_domain::{OrgKey, Result, TenantId};
 
 /// The identity database. The gateway remembers its answers until it hears
@@ -16,6 +17,9 @@ pub trait Directory: Send + Sync + 'static {
 
     /// The user of this id; `None` for one who is gone or not active.
     async fn user(&self, id: i32) -> Result<Option<UserFacts>>;
+
+    /// The session of this id; `None` for one that has ended.
+    async fn session(&self, id: Uuid) -> Result<Option<SessionFacts>>;
 
     /// What a user is in an org; `None` for one who is no member of it.
     async fn membership(&self, key: &OrgKey, user: i32) -> Result<Option<Vec<String>>>;

@@ -17,7 +17,8 @@ use std::{
 };
 
 use moka::sync::Cache;
-use yuantus_auth::tenancy::{OrgFacts, TenantFacts, UserFacts};
+use uuid::Uuid;
+use yuantus_auth::tenancy::{OrgFacts, SessionFacts, TenantFacts, UserFacts};
 use yuantus_domain::{Change, OrgKey, Result, TenantId};
 
 use crate::directory::Directory;
@@ -49,6 +50,7 @@ struct Inner {
     tenants: Cache<TenantId, Arc<TenantFacts>>,
     orgs: Cache<OrgKey, Arc<OrgFacts>>,
     users: Cache<i32, Arc<UserFacts>>,
+    sessions: Cache<Uuid, Arc<SessionFacts>>,
     members: Cache<Member, Option<Arc<Vec<String>>>>,
 }
 
@@ -67,13 +69,14 @@ impl Memory {
             tenants: cache(),
             orgs: cache(),
             users: cache(),
+            sessions: cache(),
             members: cache(),
         }))
     }
 
     /// Forgets what changed.
     pub fn hear(&self, change: Change) {
-        let Inner { told, changes, tenants, orgs, users, members, .. } = &*self.0;
+        let Inner { told, changes, tenants, orgs, users, sessions, members, .. } = &*self.0;
         let listening = change == Change::Listening;
         if change == Change::Lost {
             told.store(false, SeqCst);
@@ -84,11 +87,13 @@ impl Memory {
                 tenants.invalidate_all();
                 orgs.invalidate_all();
                 users.invalidate_all();
+                sessions.invalidate_all();
                 members.invalidate_all();
             }
             Change::Tenant(id) => tenants.invalidate(&id),
             Change::Org(key) => orgs.invalidate(&key),
             Change::User(id) => users.invalidate(&id),
+            Change::Session(id) => sessions.invalidate(&id),
             Change::Member(key, user) => members.invalidate(&(key, user)),
         }
         if listening {
@@ -117,6 +122,12 @@ impl Memory {
     pub async fn user(&self, id: i32) -> Result<Option<Arc<UserFacts>>> {
         let load = async || Ok(self.0.directory.user(id).await?.map(Arc::new));
         self.recall(&self.0.users, &id, load, |_| true).await
+    }
+
+    /// The session of this id; `None` for one that has ended.
+    pub async fn session(&self, id: Uuid) -> Result<Option<Arc<SessionFacts>>> {
+        let load = async || Ok(self.0.directory.session(id).await?.map(Arc::new));
+        self.recall(&self.0.sessions, &id, load, |_| true).await
     }
 
     /// What a user is in an org; `None` for one who is no member of it.

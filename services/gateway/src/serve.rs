@@ -15,7 +15,8 @@ use yuantus_proto::{
         backup_service_server::BackupService, customer_service_server::CustomerService,
         member_service_server::MemberService, migration_service_server::MigrationService,
         operation_service_server::OperationService, org_service_server::OrgService,
-        tenant_service_server::TenantService, user_service_server::UserService,
+        session_service_server::SessionService, tenant_service_server::TenantService,
+        user_service_server::UserService,
     },
 };
 
@@ -42,9 +43,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves gRPC and REST on `listener` until `shutdown` is cancelled. Then no
 /// connection is taken any more, streams are ended, requests under way get
 /// `settings.drain` to finish, and what is left is cut off.
-pub async fn serve<T, O, P, M, B, A, C, U, Usr, Mem>(
+pub async fn serve<T, O, P, M, B, A, C, U, Usr, Mem, Ses>(
     settings: GatewaySettings,
-    services: Services<T, O, P, M, B, A, C, U, Usr, Mem>,
+    services: Services<T, O, P, M, B, A, C, U, Usr, Mem, Ses>,
     health: Arc<dyn Health>,
     listener: TcpListener,
     shutdown: CancellationToken,
@@ -60,6 +61,7 @@ where
     U: AuditService + Clone,
     Usr: UserService + Clone,
     Mem: MemberService + Clone,
+    Ses: SessionService + Clone,
 {
     let address = listener.local_addr().map_err(|source| Error::ListenerAddress { source })?;
     let (reporter, health_service) = tonic_health::server::health_reporter();

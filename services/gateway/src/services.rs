@@ -11,8 +11,8 @@ use yuantus_proto::{
     rest::{
         AuditServiceRestBridge, AuthServiceRestBridge, BackupServiceRestBridge,
         CustomerServiceRestBridge, MemberServiceRestBridge, MigrationServiceRestBridge,
-        OperationServiceRestBridge, OrgServiceRestBridge, TenantServiceRestBridge, Transcoder,
-        UserServiceRestBridge,
+        OperationServiceRestBridge, OrgServiceRestBridge, SessionServiceRestBridge,
+        TenantServiceRestBridge, Transcoder, UserServiceRestBridge,
     },
     v1::{
         audit_service_server::{AuditService, AuditServiceServer},
@@ -23,6 +23,7 @@ use yuantus_proto::{
         migration_service_server::{MigrationService, MigrationServiceServer},
         operation_service_server::{OperationService, OperationServiceServer},
         org_service_server::{OrgService, OrgServiceServer},
+        session_service_server::{SessionService, SessionServiceServer},
         tenant_service_server::{TenantService, TenantServiceServer},
         user_service_server::{UserService, UserServiceServer},
     },
@@ -35,7 +36,7 @@ pub const MAX_REQUEST_BYTES: usize = 1024 * 1024;
 
 /// One implementation of each service of the contract.
 #[derive(Clone, Debug)]
-pub struct Services<T, O, P, M, B, A, C, U, Usr, Mem> {
+pub struct Services<T, O, P, M, B, A, C, U, Usr, Mem, Ses> {
     /// Tenants.
     pub tenants: T,
     /// Orgs.
@@ -56,6 +57,8 @@ pub struct Services<T, O, P, M, B, A, C, U, Usr, Mem> {
     pub users: Usr,
     /// Members.
     pub members: Mem,
+    /// Sessions.
+    pub sessions: Ses,
 }
 
 /// A request as the transcoder takes it.
@@ -76,7 +79,7 @@ pub type RestAnswer = Pin<Box<dyn Future<Output = Option<TranscodeResponse>> + S
 /// The services by REST.
 pub type RestServices = Box<dyn Fn(RestCall) -> RestAnswer + Send + Sync>;
 
-impl<T, O, P, M, B, A, C, U, Usr, Mem> Services<T, O, P, M, B, A, C, U, Usr, Mem>
+impl<T, O, P, M, B, A, C, U, Usr, Mem, Ses> Services<T, O, P, M, B, A, C, U, Usr, Mem, Ses>
 where
     T: TenantService + Clone,
     O: OrgService + Clone,
@@ -88,6 +91,7 @@ where
     U: AuditService + Clone,
     Usr: UserService + Clone,
     Mem: MemberService + Clone,
+    Ses: SessionService + Clone,
 {
     /// The services by gRPC.
     pub(crate) fn grpc(&self) -> Routes {
@@ -112,6 +116,9 @@ where
             .add_service(
                 MemberServiceServer::new(self.members.clone()).max_decoding_message_size(max),
             )
+            .add_service(
+                SessionServiceServer::new(self.sessions.clone()).max_decoding_message_size(max),
+            )
     }
 
     /// The same services by REST. A guard in front of each asks once more
@@ -129,6 +136,7 @@ where
             MemberServiceRestBridge::with_guard(self.members, guard("MemberService")),
             MigrationServiceRestBridge::with_guard(self.migrations, guard("MigrationService")),
             OrgServiceRestBridge::with_guard(self.orgs, guard("OrgService")),
+            SessionServiceRestBridge::with_guard(self.sessions, guard("SessionService")),
             TenantServiceRestBridge::with_guard(self.tenants, guard("TenantService")),
             UserServiceRestBridge::with_guard(self.users, guard("UserService")),
         ));

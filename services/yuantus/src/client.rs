@@ -18,7 +18,8 @@ use yuantus_proto::v1::{
     backup_service_client::BackupServiceClient, member_service_client::MemberServiceClient,
     migration_service_client::MigrationServiceClient,
     operation_service_client::OperationServiceClient, org_service_client::OrgServiceClient,
-    tenant_service_client::TenantServiceClient, user_service_client::UserServiceClient,
+    session_service_client::SessionServiceClient, tenant_service_client::TenantServiceClient,
+    user_service_client::UserServiceClient,
 };
 
 use crate::failure::Failure;
@@ -119,6 +120,7 @@ services! {
     migrations: MigrationServiceClient,
     operations: OperationServiceClient,
     orgs: OrgServiceClient,
+    sessions: SessionServiceClient,
     tenants: TenantServiceClient,
     users: UserServiceClient,
 }

@@ -6,15 +6,20 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, DirBuilder, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use serde::{Deserialize, Serialize};
+use yuantus_proto::v1::LoginResponse;
 
 use crate::failure::Failure;
+
+/// A token that lasts no longer than so many seconds is exchanged first.
+const MARGIN: u64 = 60;
 
 /// The profile used where none is named.
 pub(crate) const DEFAULT: &str = "default";
@@ -40,6 +45,32 @@ pub(crate) struct Profile {
     /// The token; empty before the first login.
     #[serde(default)]
     pub(crate) token: String,
+    /// In which second of the epoch the token ends; 0 if that is not known.
+    #[serde(default)]
+    pub(crate) token_ends_at: u64,
+    /// What the next token is had for; empty if there is none.
+    #[serde(default)]
+    pub(crate) refresh_token: String,
+}
+
+impl Profile {
+    /// Keeps what a login or a refresh answered.
+    pub(crate) fn keep(&mut self, answer: LoginResponse) {
+        self.token = answer.access_token;
+        self.token_ends_at = now().saturating_add(answer.expires_in.unsigned_abs().into());
+        self.refresh_token = answer.refresh_token;
+    }
+
+    /// Whether the token is about to end and another can be had.
+    pub(crate) fn is_ending(&self) -> bool {
+        !self.refresh_token.is_empty() && now().saturating_add(MARGIN) >= self.token_ends_at
+    }
+}
+
+/// The second of the epoch.
+#[expect(clippy::disallowed_methods, reason = "how long a token lasts is a matter of this machine")]
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 impl std::fmt::Debug for Profile {
@@ -97,6 +128,15 @@ impl Profiles {
         let text = toml::to_string(&self).map_err(|error| Failure::local(action(), error))?;
         write_private(path, &text).map_err(|error| Failure::local(action(), error))
     }
+}
+
+/// Waits until no other command exchanges tokens; the next one waits until the
+/// file is dropped.
+pub(crate) fn lock(path: &Path) -> Result<File, Failure> {
+    let path = path.with_extension("lock");
+    let locked = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
+    let locked = locked.and_then(|file| file.lock().map(|()| file));
+    locked.map_err(|error| Failure::local(format!("lock {}", path.display()), error))
 }
 
 /// Writes a file that only we may read, whole or not at all.

@@ -120,16 +120,55 @@ async fn session_of(
     row.map(|row| row.try_get("", "session_id").during("use refresh token")).transpose()
 }
 
-/// Records that a session was used, and for which org.
-pub async fn touch(db: &impl ConnectionTrait, id: Uuid, org: Option<&str>) -> Result<()> {
-    Entity::update_many()
-        .col_expr(Column::LastUsedAt, Expr::current_timestamp())
-        .col_expr(Column::OrgId, Expr::value(org))
-        .filter(Column::Id.eq(id))
-        .exec(db)
+/// How long sessions last.
+#[derive(Clone, Copy, Debug)]
+pub struct Life {
+    /// Seconds from their beginning at most.
+    pub whole: i64,
+    /// Seconds from their last use at most.
+    pub idle: i64,
+}
+
+const EXTEND: &str = "
+UPDATE sessions SET last_used_at = now(), org_id = $2,
+    expires_at = least(created_at + $3 * interval '1 second', now() + $4 * interval '1 second')
+WHERE id = $1 AND revoked_at IS NULL AND expires_at > now()
+RETURNING floor(extract(epoch FROM expires_at - now()))::bigint AS seconds";
+
+/// Records that a session was used, and for which org. Answers for how many
+/// seconds it is good from now on; `None` where it is over.
+pub async fn extend(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    org: Option<&str>,
+    life: Life,
+) -> Result<Option<i64>> {
+    let values = [id.into(), org.into(), life.whole.into(), life.idle.into()];
+    let row = db
+        .query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, EXTEND, values))
         .await
-        .during("touch session")
-        .map(drop)
+        .during("extend session")?;
+    row.map(|row| row.try_get("", "seconds").during("extend session")).transpose()
+}
+
+/// The session of that id, if it can still be used.
+pub async fn live(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>> {
+    Entity::find_by_id(id)
+        .filter(Column::RevokedAt.is_null())
+        .filter(Expr::col(Column::ExpiresAt).gt(Expr::current_timestamp()))
+        .one(db)
+        .await
+        .during("find live session")
+}
+
+/// Forgets at most `limit` sessions that ended a day ago or earlier, with their
+/// refresh tokens; answers how many.
+pub async fn forget_ended(db: &impl ConnectionTrait, limit: i64) -> Result<u64> {
+    let sql = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions
+        WHERE least(expires_at, revoked_at) < now() - interval '1 day'
+        ORDER BY least(expires_at, revoked_at) LIMIT $1)";
+    let forget = Statement::from_sql_and_values(DbBackend::Postgres, sql, [limit.into()]);
+    Ok(db.execute_raw(forget).await.during("forget sessions")?.rows_affected())
 }
 
 /// Ends a session; answers whether it was not ended before.
@@ -195,20 +234,32 @@ impl TenantScope<'_> {
             .filter(Column::TenantId.eq(self.tenant.as_str()))
             .filter(Column::UserId.eq(user))
             .filter(Column::RevokedAt.is_null())
+            .filter(Expr::col(Column::ExpiresAt).gt(Expr::current_timestamp()))
             .exec(db)
             .await
             .during("revoke sessions")?;
         Ok(revoked.rows_affected)
     }
 
-    /// Forgets sessions of a user that ended a day ago or earlier.
-    pub async fn forget_ended_sessions(&self, db: &impl ConnectionTrait, user: i32) -> Result<()> {
-        let sql = "DELETE FROM sessions WHERE tenant_id = $1 AND user_id = $2
-            AND least(expires_at, revoked_at) < now() - interval '1 day'";
-        let values = [self.tenant.as_str().into(), user.into()];
-        db.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
+    /// Ends one session of a user; answers whether there was one to end.
+    pub async fn revoke_session(
+        &self,
+        db: &impl ConnectionTrait,
+        user: i32,
+        id: Uuid,
+        reason: &str,
+    ) -> Result<bool> {
+        let revoked = Entity::update_many()
+            .col_expr(Column::RevokedAt, Expr::current_timestamp())
+            .col_expr(Column::RevokedReason, Expr::value(reason))
+            .filter(Column::Id.eq(id))
+            .filter(Column::TenantId.eq(self.tenant.as_str()))
+            .filter(Column::UserId.eq(user))
+            .filter(Column::RevokedAt.is_null())
+            .filter(Expr::col(Column::ExpiresAt).gt(Expr::current_timestamp()))
+            .exec(db)
             .await
-            .during("forget sessions")
-            .map(drop)
+            .during("revoke session of user")?;
+        Ok(revoked.rows_affected == 1)
     }
 }

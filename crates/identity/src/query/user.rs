@@ -106,6 +106,11 @@ pub async fn by_id(db: &impl ConnectionTrait, id: i32) -> Result<Option<Model>> 
     Entity::find_by_id(id).one(db).await.during("find user by id")
 }
 
+/// The user of that id, who stays as it is until the transaction ends.
+pub async fn lock_by_id(db: &impl ConnectionTrait, id: i32) -> Result<Option<Model>> {
+    Entity::find_by_id(id).lock_shared().one(db).await.during("lock user")
+}
+
 /// Whether any user of the tenant has, or had before it was deactivated, that
 /// role.
 pub async fn any_with_role(db: &impl ConnectionTrait, tenant: &str, role: &str) -> Result<bool> {

@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, prelude::DateTimeUtc};
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use yuantus_audit::{Report, Retention, Trail};
-use yuantus_auth::{Signer, caller};
+use yuantus_auth::{Principal, Signer, caller};
 use yuantus_domain::{Error, PageSize, Result, TenantId, id::PLATFORM};
 use yuantus_identity::{
     entity::audit_log::Model,
@@ -77,6 +77,25 @@ pub(super) fn of_org(
     details: Value,
 ) -> Entry {
     Entry { org: org.to_owned(), target, details, ..entry(action, tenant) }
+}
+
+/// As [`record`], of somebody who is no caller yet.
+pub(super) async fn record_of(
+    txn: &impl ConnectionTrait,
+    who: &Principal,
+    action: &'static str,
+    target: String,
+    details: Value,
+) -> Result<()> {
+    let entry = Entry {
+        org: who.org.as_ref().map(ToString::to_string).unwrap_or_default(),
+        actor: who.display_name(),
+        user_id: Some(who.user_id),
+        target,
+        details,
+        ..entry(action, &who.tenant)
+    };
+    Ok(audit_log::append(txn, entry).await?)
 }
 
 /// The running request's part of an entry.

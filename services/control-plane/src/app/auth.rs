@@ -23,6 +23,8 @@ pub struct Login {
     pub token: SecretString,
     /// How long it is good for.
     pub good_for: Duration,
+    /// What the next one is had for; none where the session has one already.
+    pub refresh: Option<SecretString>,
     /// Whose it is.
     pub principal: Principal,
 }
@@ -54,43 +56,37 @@ impl App {
             self.record_refusal("login.fail", tenant, "auth", details, username);
             return Err(WRONG);
         };
-        let principal = self.principal(&user, org).await?;
-        let (token, good_for) = self.tokens.issue(&principal)?;
-        let details = json!({ "username": username });
-        audit::record(&self.db, "login", tenant, "", "auth".into(), details).await?;
-        Ok(Login { token, good_for, principal })
-    }
-
-    async fn principal(&self, user: &Model, org: Option<OrgId>) -> Result<Principal> {
-        let names: Vec<String> =
-            serde_json::from_value(user.roles.clone()).map_err(Error::internal)?;
-        let principal = Principal {
-            user_id: user.id,
-            tenant: user.tenant_id.clone(),
-            org,
-            username: user.username.clone(),
-            email: user.email.clone(),
-            roles: names.iter().filter_map(|name| Role::parse(name)).collect(),
-            kind: Kind::User,
-            session: None,
-        };
-        if let Some(org) = &principal.org {
-            self.may_enter(&principal, org).await?;
+        let mut principal = principal(&user)?;
+        if let Some(org) = org {
+            if !self.may_enter(&principal, &org).await? {
+                return Err(Error::denied(format!("not a member of org `{org}`")));
+            }
+            principal.org = Some(org);
         }
-        Ok(principal)
+        let txn = self.begin().await?;
+        // Whoever changes the password ends the sessions that are there: this
+        // one is there before, or is not opened.
+        let now = user::lock_by_id(&txn, user.id).await?;
+        let same = |now: &Model| now.is_active && now.password_hash == user.password_hash;
+        if !now.as_ref().is_some_and(same) {
+            return Err(WRONG);
+        }
+        let login = self.open_session(&txn, principal).await?;
+        let details = json!({ "username": username });
+        audit::record_of(&txn, &login.principal, "login", "auth".into(), details).await?;
+        self.commit(txn).await?;
+        Ok(login)
     }
 
-    /// Refuses a user who may not work in an org of the own tenant: members
-    /// may, and the tenant's administrators.
-    async fn may_enter(&self, user: &Principal, org: &OrgId) -> Result<()> {
+    /// Whether a user may work in an org of the own tenant: members may, and
+    /// the tenant's administrators.
+    pub(super) async fn may_enter(&self, user: &Principal, org: &OrgId) -> Result<bool> {
         let tenant = TenantId::parse("tenant_id", &user.tenant)?;
         let key = OrgKey { tenant, org: org.clone() };
-        let may = match user.is_tenant_admin() {
+        Ok(match user.is_tenant_admin() {
             true => for_org(&key).org(&self.db).await?.is_some(),
             false => self.membership(&key, user.user_id).await?.is_some(),
-        };
-        let denied = || Error::denied(format!("not a member of org `{org}`"));
-        if may { Ok(()) } else { Err(denied()) }
+        })
     }
 
     /// Reads who the caller is, with the address on record.
@@ -109,6 +105,21 @@ impl App {
         let policy = self.settings.password_policy;
         ensure_platform_admin(&self.db, &self.passwords, policy, username, password).await
     }
+}
+
+/// A user as who calls.
+pub(super) fn principal(user: &Model) -> Result<Principal> {
+    let names: Vec<String> = serde_json::from_value(user.roles.clone()).map_err(Error::internal)?;
+    Ok(Principal {
+        user_id: user.id,
+        tenant: user.tenant_id.clone(),
+        org: None,
+        username: user.username.clone(),
+        email: user.email.clone(),
+        roles: names.iter().filter_map(|name| Role::parse(name)).collect(),
+        kind: Kind::User,
+        session: None,
+    })
 }
 
 /// Makes sure that a platform administrator of this name is there, with this

@@ -2,9 +2,10 @@
 //! now. The gateway asks, and remembers.
 
 use serde_json::json;
+use uuid::Uuid;
 use yuantus_auth::{
     Role, caller,
-    tenancy::{NotReady, OrgFacts, TenantFacts, UserFacts},
+    tenancy::{NotReady, OrgFacts, SessionFacts, TenantFacts, UserFacts},
 };
 use yuantus_domain::{
     DatabaseState, Error, OrgKey, OrgStatus, Plan, Result, TenantId, TenantStatus,
@@ -12,7 +13,7 @@ use yuantus_domain::{
 use yuantus_identity::{
     entity::{database, org, tenant},
     for_org, for_tenant,
-    query::user,
+    query::{session, user},
 };
 
 use super::{App, audit};
@@ -44,6 +45,12 @@ impl App {
         let names: Vec<String> = serde_json::from_value(user.roles).map_err(Error::internal)?;
         let roles = names.iter().filter_map(|name| Role::parse(name)).collect();
         Ok(Some(UserFacts { tenant: user.tenant_id, roles }))
+    }
+
+    /// The session of this id; `None` for one that has ended.
+    pub async fn session_facts(&self, id: Uuid) -> Result<Option<SessionFacts>> {
+        let found = session::live(&self.db, id).await?;
+        Ok(found.map(|session| SessionFacts { user_id: session.user_id }))
     }
 
     /// What a user is in an org, in the tenant's own words; `None` for one who

@@ -25,6 +25,7 @@ impl App {
             Change::Listening
             | Change::Lost
             | Change::User(_)
+            | Change::Session(_)
             | Change::Member(..)
             | Change::Unknown => {}
         }

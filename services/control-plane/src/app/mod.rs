@@ -14,6 +14,7 @@ pub mod operation;
 pub mod org;
 mod page;
 pub mod restore;
+pub mod session;
 pub mod tenant;
 pub mod user;
 
@@ -22,7 +23,7 @@ use std::{ops::Deref, sync::Arc};
 use sea_orm::{DatabaseConnection, DatabaseTransaction, TransactionTrait};
 use yuantus_auth::{Passwords, Sealer, Tokens, policy::Policy};
 use yuantus_domain::{DatabaseUrlTemplate, Error, OrgKey, Result};
-use yuantus_identity::Context;
+use yuantus_identity::{Context, query::session::Life};
 use yuantus_operations::{Notifier, Watcher};
 use yuantus_postgres::Server;
 use yuantus_storage::ObjectStore;
@@ -72,6 +73,8 @@ pub struct Settings {
     pub backup_endpoint: String,
     /// Which passwords are taken.
     pub password_policy: Policy,
+    /// How long sessions last.
+    pub session_life: Life,
     /// How many attempts each step of an operation gets.
     pub max_attempts: i32,
     /// How many unfinished operations one org may have.

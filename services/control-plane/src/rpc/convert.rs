@@ -12,6 +12,8 @@ use yuantus_domain::{
 use yuantus_identity::{entity, query::member::MemberAndUser};
 use yuantus_proto::v1;
 
+use crate::app::session::is_current;
+
 /// A time as the API shows it.
 pub(super) fn time(at: DateTime<Utc>) -> Option<Timestamp> {
     Some(Timestamp {
@@ -231,4 +233,20 @@ fn manifest(stored: serde_json::Value) -> Result<v1::BackupManifest> {
             .collect(),
         snapshot_id: manifest.snapshot_id,
     })
+}
+
+/// A session as the API shows it.
+pub(super) fn session(row: entity::session::Model) -> v1::Session {
+    v1::Session {
+        id: row.id.to_string(),
+        tenant_id: row.tenant_id,
+        user_id: row.user_id.unwrap_or_default(),
+        org_id: row.org_id.unwrap_or_default(),
+        client_ip: row.client_ip,
+        user_agent: row.user_agent,
+        created_at: time(row.created_at),
+        last_used_at: time(row.last_used_at),
+        expires_at: time(row.expires_at),
+        is_current: is_current(row.id),
+    }
 }

@@ -9,9 +9,10 @@ use std::{
 };
 
 use async_trait::async_trait;
+use uuid::Uuid;
 use yuantus_auth::{
     Principal, Role, caller,
-    tenancy::{NotReady, OrgFacts, TenantFacts, UserFacts},
+    tenancy::{NotReady, OrgFacts, SessionFacts, TenantFacts, UserFacts},
 };
 use yuantus_domain::{OrgKey, Plan, Result, TenantId, TenantStatus};
 use yuantus_gateway::Directory;
@@ -26,6 +27,8 @@ pub struct FakeDirectory {
     pub orgs: Mutex<HashMap<String, Option<NotReady>>>,
     /// Users who may come in.
     pub users: Mutex<HashMap<i32, UserFacts>>,
+    /// The users' sessions.
+    pub sessions: Mutex<HashMap<Uuid, SessionFacts>>,
     /// `tenant/org/user` of those who are no members.
     pub strangers: Mutex<HashSet<String>>,
     /// `tenant` of every impersonation that was recorded.
@@ -35,12 +38,15 @@ pub struct FakeDirectory {
 }
 
 impl FakeDirectory {
-    /// Makes a user who may come in; answers the id.
-    pub fn add_user(&self, tenant: &str, role: Role) -> i32 {
+    /// Makes a user who may come in; answers the id, and that of a session.
+    pub fn add_user(&self, tenant: &str, role: Role) -> (i32, Uuid) {
         let mut users = self.users.lock().unwrap();
         let id = i32::try_from(users.len()).unwrap() + 7;
         users.insert(id, UserFacts { tenant: tenant.into(), roles: vec![role] });
-        id
+        let session = Uuid::now_v7();
+        let facts = SessionFacts { user_id: Some(id) };
+        self.sessions.lock().unwrap().insert(session, facts);
+        (id, session)
     }
 
     /// How often it was asked so far.
@@ -88,6 +94,11 @@ impl Directory for FakeDirectory {
     async fn user(&self, id: i32) -> Result<Option<UserFacts>> {
         self.note();
         Ok(self.users.lock().unwrap().get(&id).cloned())
+    }
+
+    async fn session(&self, id: Uuid) -> Result<Option<SessionFacts>> {
+        self.note();
+        Ok(self.sessions.lock().unwrap().get(&id).cloned())
     }
 
     async fn membership(&self, key: &OrgKey, user: i32) -> Result<Option<Vec<String>>> {

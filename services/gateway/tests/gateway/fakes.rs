@@ -17,7 +17,8 @@ use yuantus_proto::v1::{
     backup_service_server::BackupService, customer_service_server::CustomerService,
     member_service_server::MemberService, migration_service_server::MigrationService,
     operation_service_server::OperationService, org_service_server::OrgService,
-    tenant_service_server::TenantService, user_service_server::UserService, *,
+    session_service_server::SessionService, tenant_service_server::TenantService,
+    user_service_server::UserService, *,
 };
 
 use crate::status::{careless, status};
@@ -280,6 +281,14 @@ impl AuthService for Fake {
         self.answer("AuthService/Login")
     }
 
+    async fn refresh_token(&self, _: Request<RefreshTokenRequest>) -> Answer<LoginResponse> {
+        self.answer("AuthService/RefreshToken")
+    }
+
+    async fn logout(&self, _: Request<LogoutRequest>) -> Answer<LogoutResponse> {
+        self.answer("AuthService/Logout")
+    }
+
     async fn get_me(&self, _: Request<GetMeRequest>) -> Answer<Me> {
         self.note("AuthService/GetMe");
         let principal = caller::principal().map_err(status)?;
@@ -375,5 +384,33 @@ impl MemberService for Fake {
 
     async fn remove_member(&self, _: Request<RemoveMemberRequest>) -> Answer<RemoveMemberResponse> {
         self.answer("MemberService/RemoveMember")
+    }
+}
+
+#[tonic::async_trait]
+impl SessionService for Fake {
+    async fn list_sessions(&self, _: Request<ListSessionsRequest>) -> Answer<ListSessionsResponse> {
+        self.answer("SessionService/ListSessions")
+    }
+
+    async fn revoke_session(
+        &self,
+        _: Request<RevokeSessionRequest>,
+    ) -> Answer<RevokeSessionResponse> {
+        self.answer("SessionService/RevokeSession")
+    }
+
+    async fn list_user_sessions(
+        &self,
+        _: Request<ListUserSessionsRequest>,
+    ) -> Answer<ListSessionsResponse> {
+        self.answer("SessionService/ListUserSessions")
+    }
+
+    async fn revoke_user_sessions(
+        &self,
+        _: Request<RevokeUserSessionsRequest>,
+    ) -> Answer<RevokeUserSessionsResponse> {
+        self.answer("SessionService/RevokeUserSessions")
     }
 }

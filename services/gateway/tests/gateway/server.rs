@@ -100,6 +100,7 @@ impl TestServer {
             audit: fake.clone(),
             users: fake.clone(),
             members: fake.clone(),
+            sessions: fake.clone(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -120,8 +121,10 @@ impl TestServer {
     }
 
     pub fn token(&self, tenant: &str, role: Role) -> String {
+        let (user_id, session) = self.directory.add_user(tenant, role);
         let principal = Principal {
-            user_id: self.directory.add_user(tenant, role),
+            user_id,
+            session: Some(session),
             tenant: tenant.into(),
             username: "ann".into(),
             roles: vec![role],

@@ -4,6 +4,7 @@
 mod audit;
 mod leader;
 mod orphans;
+mod sessions;
 mod spares;
 mod templates;
 mod tombstones;
@@ -67,6 +68,7 @@ async fn clean_up(deps: &Deps) {
     loop {
         report("tombstones", tombstones::drop_expired(deps).await);
         report("orphans", orphans::drop_orphans(deps).await);
+        report("sessions", sessions::forget_ended(deps).await);
         tokio::time::sleep(LEFTOVERS).await;
     }
 }

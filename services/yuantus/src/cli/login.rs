@@ -53,9 +53,10 @@ impl Options {
                 answer.expires_in.unsigned_abs().into()
             ))
         ));
-        let token = answer.access_token;
         let server = client.server().to_owned();
-        profiles.put(&path, &global.profile, Profile { server, tenant, username, token })
+        let mut profile = Profile { server, tenant, username, ..Profile::default() };
+        profile.keep(answer);
+        profiles.put(&path, &global.profile, profile)
     }
 
     fn password(&self, server: &str) -> Result<String, Failure> {

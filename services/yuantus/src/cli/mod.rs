@@ -7,12 +7,15 @@ mod bundle;
 mod completions;
 pub(crate) mod db;
 mod login;
+mod logout;
 mod man;
 mod member;
 mod migrate;
 mod op;
 mod org;
+mod renew;
 mod session;
+mod sessions;
 mod tenant;
 mod time;
 mod user;
@@ -82,6 +85,8 @@ enum Command {
     Db(db::Command),
     /// Get a token and keep it in the profile
     Login(login::Options),
+    /// End the session of the profile's token, and forget it
+    Logout(logout::Options),
     /// Tenants
     #[command(subcommand)]
     Tenant(tenant::Command),
@@ -91,6 +96,9 @@ enum Command {
     /// Users, who log in
     #[command(subcommand)]
     User(user::Command),
+    /// Sessions, which logins open
+    #[command(subcommand)]
+    Session(sessions::Command),
     /// Users as members of orgs
     #[command(subcommand)]
     Member(member::Command),
@@ -126,15 +134,17 @@ impl Cli {
             Command::Worker(options) => run::worker::run(options, config).await,
             Command::Db(command) => command.run(config, output).await,
             Command::Login(options) => options.run(&self.global).await,
-            Command::Tenant(command) => command.run(&Session::open(&self.global)?).await,
-            Command::Org(command) => command.run(&Session::open(&self.global)?).await,
-            Command::User(command) => command.run(&Session::open(&self.global)?).await,
-            Command::Member(command) => command.run(&Session::open(&self.global)?).await,
-            Command::Migrate(command) => command.run(&Session::open(&self.global)?).await,
+            Command::Logout(options) => options.run(&self.global).await,
+            Command::Tenant(command) => command.run(&Session::open(&self.global).await?).await,
+            Command::Org(command) => command.run(&Session::open(&self.global).await?).await,
+            Command::User(command) => command.run(&Session::open(&self.global).await?).await,
+            Command::Session(command) => command.run(&Session::open(&self.global).await?).await,
+            Command::Member(command) => command.run(&Session::open(&self.global).await?).await,
+            Command::Migrate(command) => command.run(&Session::open(&self.global).await?).await,
             Command::Bundle(command) => command.run(output),
-            Command::Backup(command) => command.run(&Session::open(&self.global)?).await,
-            Command::Op(command) => command.run(&Session::open(&self.global)?).await,
-            Command::Audit(command) => command.run(&Session::open(&self.global)?).await,
+            Command::Backup(command) => command.run(&Session::open(&self.global).await?).await,
+            Command::Op(command) => command.run(&Session::open(&self.global).await?).await,
+            Command::Audit(command) => command.run(&Session::open(&self.global).await?).await,
             Command::Completions(options) => options.run(Self::command()),
             Command::Man(options) => options.run(Self::command()),
         }
@@ -160,6 +170,10 @@ mod tests {
             "org create tenant-1/org-1 --wait",
             "org connect tenant-1/org-1 -- -c \\dt",
             "backup restore tenant-1/org-1 latest --to tenant-2/org-1 --replace --wait",
+            "logout --profile other",
+            "session list",
+            "session list tenant-1 7 --limit 5",
+            "session revoke-user tenant-1 7",
             "user create tenant-1 ann --admin --password-stdin",
             "user update tenant-1 7 --active false",
             "member add tenant-1/org-1 ann --roles owner,support_agent",

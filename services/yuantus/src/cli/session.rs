@@ -5,7 +5,7 @@ use uuid::Uuid;
 use yuantus_proto::v1::Operation;
 
 use crate::{
-    cli::Global,
+    cli::{Global, renew::current_token},
     client::{Client, DEFAULT_SERVER},
     failure::Failure,
     output::{Format, Output, Show, note},
@@ -23,8 +23,9 @@ pub(crate) struct Session {
 impl Session {
     /// Finds server and token: option, environment, profile, default. The
     /// profile's token goes to the profile's server only.
-    pub(crate) fn open(global: &Global) -> Result<Self, Failure> {
-        let profiles = Profiles::read(&profile::default_path()?)?;
+    pub(crate) async fn open(global: &Global) -> Result<Self, Failure> {
+        let path = profile::default_path()?;
+        let profiles = Profiles::read(&path)?;
         let profile = profiles.get(&global.profile);
         if profile.is_none() && global.profile != profile::DEFAULT {
             let message = format!(
@@ -34,9 +35,13 @@ impl Session {
             return Err(Failure::Usage(message));
         }
         let server = server(global, profile);
-        let own = profile.filter(|profile| profile.server == server).map(|p| p.token.as_str());
-        let given = profile::token_of_environment();
-        let token = given.as_deref().or(own).filter(|token| !token.is_empty());
+        let own = profile.filter(|profile| profile.server == server);
+        let token = match (profile::token_of_environment(), own) {
+            (Some(given), _) => given,
+            (None, Some(own)) => current_token(&path, &global.profile, own, &global.trust).await?,
+            (None, None) => String::new(),
+        };
+        let token = Some(token.as_str()).filter(|token| !token.is_empty());
         Ok(Self {
             client: Client::new(&server, token, &global.trust)?,
             output: Output::new(global.output),

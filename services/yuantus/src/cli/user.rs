@@ -62,7 +62,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "true|false")]
         admin: Option<bool>,
     },
-    /// Give a user another password; tokens already issued hold until they expire
+    /// Give a user another password, and log the user out everywhere
     ResetPassword {
         #[command(flatten)]
         which: Which,

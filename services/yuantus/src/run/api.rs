@@ -10,11 +10,12 @@ use yuantus_config::{Config, Environment};
 use yuantus_control_plane::{
     app::{App, Parts, Settings, audit::Audit},
     rpc::{
-        Audits, Auth, Backups, Customers, Members, Migrations, Operations, Orgs, Tenants, Users,
-        status::status,
+        Audits, Auth, Backups, Customers, Members, Migrations, Operations, Orgs, Sessions, Tenants,
+        Users, status::status,
     },
 };
 use yuantus_gateway::{GatewaySettings, Hosts, Memory, Services, tls::TlsSettings};
+use yuantus_identity::query::session::Life;
 use yuantus_operations::{Notifier, Watcher};
 use yuantus_tenant_data::{Connections, Limits, TenantServer};
 
@@ -140,6 +141,7 @@ impl Api {
             audit: Audits(app.clone()),
             users: Users(app.clone()),
             members: Members(app.clone()),
+            sessions: Sessions(app.clone()),
         };
         let health = Arc::new(AppHealth(app));
         let served =
@@ -195,6 +197,10 @@ fn limits_and_names(config: &Config, common: &Common) -> Result<Settings, Failur
         client_port: config.tenants.client_port,
         backup_endpoint: endpoint.unwrap_or_else(|| common.store.endpoint().to_owned()),
         password_policy: Policy::of(environment),
+        session_life: Life {
+            whole: config.auth.session_ttl_seconds.cast_signed(),
+            idle: config.auth.session_idle_seconds.cast_signed(),
+        },
         max_attempts: i32::try_from(config.worker.max_attempts).unwrap_or(i32::MAX),
         lane_depth: config.worker.lane_depth.into(),
     })

@@ -1,7 +1,8 @@
 //! What the gateway asks of the identity database.
 
 use async_trait::async_trait;
-use yuantus_auth::tenancy::{OrgFacts, TenantFacts, UserFacts};
+use uuid::Uuid;
+use yuantus_auth::tenancy::{OrgFacts, SessionFacts, TenantFacts, UserFacts};
 use yuantus_control_plane::app::App;
 use yuantus_domain::{OrgKey, Result, TenantId};
 use yuantus_gateway::Directory;
@@ -21,6 +22,10 @@ impl Directory for AppDirectory {
 
     async fn user(&self, id: i32) -> Result<Option<UserFacts>> {
         self.0.user_facts(id).await
+    }
+
+    async fn session(&self, id: Uuid) -> Result<Option<SessionFacts>> {
+        self.0.session_facts(id).await
     }
 
     async fn membership(&self, key: &OrgKey, user: i32) -> Result<Option<Vec<String>>> {
