@@ -24,7 +24,7 @@ fn reads(method: &MethodDescriptor) -> bool {
 
 /// Whether an RPC is about the caller's own session, which takes one.
 fn is_of_a_session(name: &str) -> bool {
-    ["Logout", "RevokeSession"].contains(&name)
+    ["Logout", "RevokeSession", "SwitchOrg"].contains(&name)
 }
 
 /// A request of an RPC that changes something, once `world` is there. An RPC
@@ -41,9 +41,10 @@ fn change(name: &str, world: &World) -> Value {
         "ResetPassword" => json!({"tenant_id": "acme", "user_id": world.bob, "password": "x"}),
         "DeleteUser" => json!({"tenant_id": "acme", "user_id": world.carl}),
         "Logout" => json!({}),
+        "SwitchOrg" => json!({"org_id": "hq"}),
         "RevokeSession" => json!({"session_id": world.session}),
         "RevokeUserSessions" => json!({"tenant_id": "acme", "user_id": world.bob}),
-        "AddMember" => json!({"tenant_id": "acme", "org_id": "hq", "username": "bob"}),
+        "AddMember" => json!({"tenant_id": "acme", "org_id": "hq", "username": "carl"}),
         "UpdateMember" | "RemoveMember" => {
             json!({"tenant_id": "acme", "org_id": "hq", "user_id": world.bob})
         }
@@ -96,6 +97,7 @@ impl World {
         let pending = api.create_backup("acme", "hq").await.id;
         let backup = backup_id(&backup).to_owned();
         let (bob, carl) = (create_user(api, "bob").await, create_user(api, "carl").await);
+        add_member(api, bob).await;
         bob_logs_in(api).await;
         let sql = "SELECT id::text FROM sessions";
         let session = sqlx::query_scalar(sql).fetch_one(&mut env.identity().await).await;
@@ -109,6 +111,12 @@ async fn create_user(api: &Api, username: &str) -> i32 {
     let password = "secret".into();
     let request = v1::CreateUserRequest { tenant_id, username, password, ..Default::default() };
     api.users().create_user(request).await.expect("user").into_inner().id
+}
+
+async fn add_member(api: &Api, user_id: i32) {
+    let (tenant_id, org_id) = ("acme".into(), "hq".into());
+    let request = v1::AddMemberRequest { tenant_id, org_id, user_id, ..Default::default() };
+    api.members().add_member(request).await.expect("member");
 }
 
 async fn bob_logs_in(api: &Api) -> String {

@@ -214,6 +214,10 @@ fn bad_values(method: &MethodDescriptor, field: &str) -> Vec<(Value, Rule)> {
             let odd = ["a b", "a\u{0}b"].into_iter().chain(missing);
             named("username", texts(&odd.collect::<Vec<_>>(), rule))
         }
+        "email" if method.parent_service().name() == "AuthService" => {
+            let rule = "must not be given beside username";
+            named("email", texts(&["a@b"], rule))
+        }
         "email" if method.parent_service().name() == "UserService" => {
             let rule = "must be an e-mail address of at most 254 bytes";
             named("email", texts(&["ann", "a@b@c", "a b@c"], rule))

@@ -22,6 +22,7 @@ mod idempotency;
 mod input;
 mod lane;
 mod lifecycle;
+mod login;
 mod member;
 mod metrics;
 mod outage;

@@ -75,7 +75,12 @@ async fn use_every_secret(env: &TestEnv, api: &Api) -> Vec<(&'static str, String
     call(api, None, "Login", wrong).await.expect_err("wrong password");
     let tenant = json!({"id": "acme", "admin_username": "ann", "admin_password": TENANT_PASSWORD});
     call(api, Some(&platform), "CreateTenant", tenant).await.expect("tenant");
-    let ann = login(api, "acme", "ann", TENANT_PASSWORD).await;
+    let request = json!({"tenant_id": "acme", "username": "ann", "password": TENANT_PASSWORD});
+    let logged_in = call(api, None, "Login", request).await.expect("login");
+    let first = rpc::text(&logged_in, "refresh_token");
+    let refresh = json!({"refresh_token": first});
+    let refreshed = call(api, None, "RefreshToken", refresh).await.expect("refresh");
+    let ann = rpc::text(&refreshed, "access_token");
     finish(api, &ann, "CreateOrg", json!({"tenant_id": "acme", "id": "hq"})).await;
     fill(env, &database("acme", "hq"), 100_000).await;
     let hq = json!({"tenant_id": "acme", "org_id": "hq"});
@@ -99,6 +104,8 @@ async fn use_every_secret(env: &TestEnv, api: &Api) -> Vec<(&'static str, String
         ("the tenant administrator's password", TENANT_PASSWORD.to_owned()),
         ("the platform administrator's token", platform),
         ("the tenant administrator's token", ann),
+        ("a refresh token that was used", first),
+        ("a refresh token", rpc::text(&refreshed, "refresh_token")),
         ("the org's database password", rpc::text(&connection, "password")),
         ("the org's database URL", rpc::text(&connection, "url")),
         ("the backup's password", rpc::text(&key, "password")),

@@ -29,13 +29,14 @@ const FILES: [&str; 11] = [
 
 /// Messages that hold a password, a token or a key: their `Debug` is written
 /// by hand in `src/redacted.rs`.
-const SECRET: [&str; 8] = [
+const SECRET: [&str; 9] = [
     "BackupKey",
     "Connection",
     "CreateTenantRequest",
     "CreateUserRequest",
     "LoginRequest",
     "LoginResponse",
+    "LoginToPlatformRequest",
     "RefreshTokenRequest",
     "ResetPasswordRequest",
 ];

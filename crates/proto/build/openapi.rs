@@ -16,7 +16,8 @@ const DESCRIPTION: &str = "Every (tenant, org) has its own PostgreSQL database: 
     backed up and restored here. The same contract is served as gRPC on the same port.";
 
 /// RPCs besides those that create something whose body says what is needed.
-const NEEDS_BODY: [&str; 4] = ["AddMember", "Login", "RefreshToken", "ResetPassword"];
+const NEEDS_BODY: [&str; 6] =
+    ["AddMember", "Login", "LoginToPlatform", "RefreshToken", "ResetPassword", "SwitchOrg"];
 
 /// The document that is served.
 pub fn complete(generated: &str, pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::v1::{
     BackupKey, Connection, CreateTenantRequest, CreateUserRequest, LoginRequest, LoginResponse,
-    RefreshTokenRequest, ResetPasswordRequest,
+    LoginToPlatformRequest, RefreshTokenRequest, ResetPasswordRequest,
 };
 
 /// Stands for a secret: says whether there is one.
@@ -29,7 +29,8 @@ macro_rules! redact {
     };
 }
 
-redact!(LoginRequest shows tenant_id, username, org_id; hides password);
+redact!(LoginRequest shows tenant_id, username, org_id, email; hides password);
+redact!(LoginToPlatformRequest shows username, email; hides password);
 redact!(LoginResponse
     shows token_type, expires_in, tenant_id, user_id; hides access_token, refresh_token);
 redact!(RefreshTokenRequest shows; hides refresh_token);

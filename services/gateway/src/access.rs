@@ -3,10 +3,16 @@
 //!
 //! Invariant: what is not in this table is denied to everybody.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use yuantus_auth::permission::{Access, Permission, Scope};
-use yuantus_proto::access::{self, ACCESS, MethodAccess};
+use yuantus_proto::{
+    access::{self, ACCESS, MethodAccess},
+    rest::ROUTES,
+};
+
+/// What is served at the platform's hosts only begins with this.
+pub const PLATFORM: &str = "/api/v1/platform/";
 
 /// gRPC's own methods, and the one by which Envoy asks whether somebody else
 /// may pass: open to anybody.
@@ -19,7 +25,11 @@ const PUBLIC: &[&str] = &[
 ];
 
 /// The permission table.
-pub struct AccessTable(HashMap<&'static str, Access>);
+pub struct AccessTable {
+    access: HashMap<&'static str, Access>,
+    /// RPCs that have no routes but the platform's.
+    platforms: HashSet<&'static str>,
+}
 
 impl AccessTable {
     /// Reads the contract.
@@ -31,12 +41,23 @@ impl AccessTable {
             names_tenant: false,
             reads: true,
         };
-        Self(PUBLIC.iter().map(|rpc| (*rpc, open)).chain(ours).collect())
+        let access = PUBLIC.iter().map(|rpc| (*rpc, open)).chain(ours).collect();
+        let platforms = |yes: bool| {
+            let of = ROUTES.iter().filter(move |r| r.template.starts_with(PLATFORM) == yes);
+            of.map(|route| route.rpc).collect::<HashSet<_>>()
+        };
+        Self { access, platforms: &platforms(true) - &platforms(false) }
+    }
+
+    /// Whether `rpc` is served at the platform's hosts only, however it is
+    /// called.
+    pub fn is_platforms(&self, rpc: &str) -> bool {
+        self.platforms.contains(rpc)
     }
 
     /// Who may call `rpc` (gRPC's path); `None` where nobody may.
     pub fn of(&self, rpc: &str) -> Option<Access> {
-        self.0.get(rpc).copied()
+        self.access.get(rpc).copied()
     }
 }
 

@@ -75,6 +75,10 @@ impl Admission {
         let Some(access) = self.access.of(asked.rpc) else {
             return Err(Error::denied("nobody may call this method"));
         };
+        if self.access.is_platforms(asked.rpc) && !self.serves_platform_at(asked.host) {
+            let message = "this is served at the platform's hosts only".to_owned();
+            return Err(Error::PermissionDenied { reason: "NOT_A_PLATFORM_HOST", message });
+        }
         self.admit_to(access, asked, facts).await
     }
 

@@ -13,6 +13,7 @@ use tracing::{Span, warn};
 use yuantus_auth::caller::CALLER;
 
 use crate::{
+    access::PLATFORM,
     admission::Asked,
     conditional,
     front::{Front, Reply, record_caller},
@@ -23,9 +24,6 @@ use crate::{
     routes::Found,
     services::{MAX_REQUEST_BYTES, RestCall},
 };
-
-/// What is served at the platform's hosts only begins with this.
-const PLATFORM: &str = "/api/v1/platform/";
 
 impl Front {
     /// Calls the RPC of this method and path, if there is one and the caller

@@ -65,6 +65,36 @@ impl TenantScope<'_> {
     }
 }
 
+impl TenantScope<'_> {
+    /// At most `limit` orgs that a user is an active member of, whose ids come
+    /// after `after`, in the ids' order.
+    pub async fn orgs_of(
+        &self,
+        db: &impl ConnectionTrait,
+        user: i32,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Model>> {
+        let sql = "SELECT orgs.* FROM orgs JOIN org_members member
+                ON member.tenant_id = orgs.tenant_id AND member.org_id = orgs.id
+            WHERE orgs.tenant_id = $1 AND member.user_id = $2 AND member.is_active
+                AND orgs.id > $3
+            ORDER BY orgs.id LIMIT $4";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let values = [
+            self.tenant.as_str().into(),
+            user.into(),
+            after.unwrap_or_default().into(),
+            limit.into(),
+        ];
+        Entity::find()
+            .from_raw_sql(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
+            .all(db)
+            .await
+            .during("list orgs of user")
+    }
+}
+
 impl OrgScope<'_> {
     /// The org itself.
     pub async fn org(&self, db: &impl ConnectionTrait) -> Result<Option<Model>> {

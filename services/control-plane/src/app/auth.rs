@@ -6,15 +6,20 @@ use sea_orm::TransactionTrait;
 use secrecy::SecretString;
 use serde_json::json;
 use yuantus_auth::{Kind, Passwords, Principal, Role, caller, policy::Policy};
-use yuantus_domain::{Error, OrgId, OrgKey, Result, TenantId, Username, id::PLATFORM};
+use yuantus_domain::{
+    Email, Error, OrgId, OrgKey, PageSize, Result, TenantId, Username, id::PLATFORM,
+};
 use yuantus_identity::{
     Context, Database,
-    entity::user::Model,
-    for_org,
-    query::user::{self, NewUser},
+    entity::{org, user::Model},
+    for_org, for_tenant,
+    query::{
+        session,
+        user::{self, NewUser},
+    },
 };
 
-use super::{App, audit};
+use super::{App, Page, audit, page};
 
 /// A token and whose it is.
 #[derive(Debug)]
@@ -29,6 +34,37 @@ pub struct Login {
     pub principal: Principal,
 }
 
+/// Who says to be whom.
+#[derive(Debug)]
+pub enum Who {
+    /// The user of this name.
+    Name(Username),
+    /// The user of this address.
+    Address(Email),
+}
+
+impl Who {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Name(name) => name.as_str(),
+            Self::Address(email) => email.as_str(),
+        }
+    }
+}
+
+/// The caller.
+#[derive(Debug)]
+pub struct Me {
+    /// Who it is.
+    pub principal: Principal,
+    /// The address on record.
+    pub email: String,
+    /// The org in context.
+    pub org: Option<OrgId>,
+    /// What the caller is in the tenant, and in that org.
+    pub roles: Vec<String>,
+}
+
 const WRONG: Error = Error::Unauthenticated { message: "tenant, username or password is wrong" };
 
 impl App {
@@ -36,12 +72,17 @@ impl App {
     /// the work are the same.
     pub async fn login(
         &self,
-        tenant: &str,
-        username: &str,
+        tenant: &TenantId,
+        who: &Who,
         password: &SecretString,
         org: Option<OrgId>,
     ) -> Result<Login> {
-        let found = user::find(&self.db, tenant, username).await?;
+        let (of, username) = (tenant, who.as_str());
+        let tenant = tenant.as_str();
+        let found = match who {
+            Who::Name(name) => user::find(&self.db, tenant, name.as_str()).await?,
+            Who::Address(email) => user::find_by_email(&self.db, tenant, email.as_str()).await?,
+        };
         let good = match &found {
             Some(user) => {
                 self.passwords.verify(password, &user.password_hash).await? && user.is_active
@@ -56,6 +97,10 @@ impl App {
             self.record_refusal("login.fail", tenant, "auth", details, username);
             return Err(WRONG);
         };
+        // That the password was right is only known to who may know of the tenant.
+        if tenant != PLATFORM {
+            self.tenant_facts(of).await?.ok_or(WRONG)?.check()?;
+        }
         let mut principal = principal(&user)?;
         if let Some(org) = org {
             if !self.may_enter(&principal, &org).await? {
@@ -89,11 +134,66 @@ impl App {
         })
     }
 
+    /// A token of the caller's session for another org.
+    pub async fn switch_org(&self, org: OrgId) -> Result<Login> {
+        let (mut principal, id) = super::session::own_session()?;
+        if !self.may_enter(&principal, &org).await? {
+            return Err(Error::denied(format!("not a member of org `{org}`")));
+        }
+        let txn = self.begin().await?;
+        let life = self.settings.session_life;
+        let seconds = session::extend(&txn, id, Some(org.as_str()), life).await?;
+        let seconds = seconds.ok_or(super::session::ENDED)?;
+        principal.org = Some(org);
+        let at_most = Duration::from_secs(seconds.unsigned_abs());
+        let (token, good_for) = self.tokens.issue_for(&principal, at_most)?;
+        let target = super::session::session_name(id);
+        audit::record_of(&txn, &principal, "org.switch", target, json!({})).await?;
+        self.commit(txn).await?;
+        Ok(Login { token, good_for, refresh: None, principal })
+    }
+
+    /// Reads a page of the orgs that the caller may work in, in the ids' order.
+    pub async fn list_own_orgs(
+        &self,
+        size: PageSize,
+        token: &str,
+    ) -> Result<(Option<TenantId>, Page<org::Model>)> {
+        let principal = caller::principal()?;
+        let after: Option<String> = page::cursor(token)?;
+        let after = after.as_deref().map(|after| OrgId::parse("page_token", after));
+        let after = after.transpose().map_err(|_| page::refused())?;
+        let after = after.as_ref().map(OrgId::as_str);
+        let Some(tenant) = caller::current().and_then(|caller| caller.tenant.clone()) else {
+            return Ok((None, Page { items: Vec::new(), next: String::new() }));
+        };
+        let limit = page::limit(size);
+        let rows = if principal.is_platform() || principal.is_tenant_admin() {
+            let rows = for_tenant(&tenant).orgs(&self.db, after, limit).await?;
+            rows.into_iter().map(|(org, _)| org).collect()
+        } else {
+            for_tenant(&tenant).orgs_of(&self.db, principal.user_id, after, limit).await?
+        };
+        Ok((Some(tenant), Page::of(rows, size, |org| org.id.clone())))
+    }
+
     /// Reads who the caller is, with the address on record.
-    pub async fn me(&self) -> Result<(Principal, String)> {
+    pub async fn me(&self) -> Result<Me> {
         let principal = caller::principal()?;
         let user = user::by_id(&self.db, principal.user_id).await?;
-        Ok((principal, user.map(|user| user.email).unwrap_or_default()))
+        let caller = caller::current();
+        let mut roles: Vec<String> = principal.roles.iter().map(ToString::to_string).collect();
+        for role in caller.iter().flat_map(|caller| caller.org_roles.iter()) {
+            if !roles.contains(role) {
+                roles.push(role.clone());
+            }
+        }
+        Ok(Me {
+            email: user.map(|user| user.email).unwrap_or_default(),
+            org: caller.and_then(|caller| caller.org.clone()),
+            roles,
+            principal,
+        })
     }
 
     /// See [`ensure_platform_admin`].

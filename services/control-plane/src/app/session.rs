@@ -23,10 +23,13 @@ use yuantus_identity::{
 
 use super::{App, Page, audit, auth::Login, page};
 
+/// What is said to who comes with a session that is over.
+pub(super) const ENDED: Error = Error::Unauthenticated { message: "the session has ended" };
+
 const NOT_VALID: Error = Error::Unauthenticated { message: "the refresh token is not valid" };
 
 /// How the API names a session.
-fn session_name(id: Uuid) -> String {
+pub(super) fn session_name(id: Uuid) -> String {
     format!("sessions/{id}")
 }
 
@@ -220,7 +223,7 @@ fn own() -> Result<Principal> {
 }
 
 /// The caller, and the session of its token.
-fn own_session() -> Result<(Principal, Uuid)> {
+pub(super) fn own_session() -> Result<(Principal, Uuid)> {
     let principal = caller::principal()?;
     match (principal.kind, principal.session) {
         (Kind::User | Kind::BreakGlass, Some(id)) => Ok((principal, id)),

@@ -1,27 +1,56 @@
 //! `AuthService`.
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tonic::{Request, Response};
-use yuantus_domain::{Error, OrgId, Result, TenantId, Username};
+use yuantus_auth::caller;
+use yuantus_domain::{
+    Email, Error, OrgId, OrgStatus, PageSize, Result, TenantId, Username, id::PLATFORM,
+};
 use yuantus_proto::v1::{self, auth_service_server::AuthService};
 
 use super::status::{Answer, status};
-use crate::app::{App, auth::Login};
+use crate::app::{
+    App,
+    auth::{Login, Who},
+};
+
+/// How many orgs are listed where nobody says: who has them wants them all.
+const ALL: i32 = 1000;
 
 /// Serves logins.
 #[derive(Clone)]
 pub struct Auth(pub App);
 
-fn parse(request: &v1::LoginRequest) -> Result<(TenantId, Username, Option<OrgId>)> {
-    let org = match request.org_id.as_str() {
-        "" => None,
-        id => Some(OrgId::parse("org_id", id)?),
-    };
-    if request.password.is_empty() {
+/// The tenant to log in to: the one the request names, otherwise its host's.
+/// At a tenant's host nobody logs in to another.
+fn tenant(named: &str) -> Result<TenantId> {
+    let host = caller::tenant().ok();
+    if named.is_empty()
+        && let Some(host) = host
+    {
+        return Ok(host);
+    }
+    let tenant = TenantId::parse("tenant_id", named)?;
+    if host.is_some_and(|host| host != tenant) {
+        let message = "this host is another tenant's".to_owned();
+        return Err(Error::PermissionDenied { reason: "TENANT_MISMATCH", message });
+    }
+    Ok(tenant)
+}
+
+fn who(username: &str, email: &str) -> Result<Who> {
+    match (username, email) {
+        (name, "") => Username::parse("username", name).map(Who::Name),
+        ("", email) => Email::parse("email", email).map(Who::Address),
+        _ => Err(Error::invalid("email", "must not be given beside username")),
+    }
+}
+
+fn password(password: String) -> Result<SecretString> {
+    if password.is_empty() {
         return Err(Error::invalid("password", "must not be empty"));
     }
-    let tenant = TenantId::parse("tenant_id", &request.tenant_id)?;
-    Ok((tenant, Username::parse("username", &request.username)?, org))
+    Ok(password.into())
 }
 
 fn tokens(login: Login) -> v1::LoginResponse {
@@ -39,10 +68,59 @@ fn tokens(login: Login) -> v1::LoginResponse {
 impl AuthService for Auth {
     async fn login(&self, request: Request<v1::LoginRequest>) -> Answer<v1::LoginResponse> {
         let request = request.into_inner();
-        let (tenant, username, org) = parse(&request).map_err(status)?;
-        let password = request.password.into();
-        let login = self.0.login(tenant.as_str(), username.as_str(), &password, org).await;
-        Ok(Response::new(tokens(login.map_err(status)?)))
+        let tenant = tenant(&request.tenant_id).map_err(status)?;
+        let who = who(&request.username, &request.email).map_err(status)?;
+        let password = password(request.password).map_err(status)?;
+        let org = match request.org_id.as_str() {
+            "" => None,
+            id => Some(OrgId::parse("org_id", id).map_err(status)?),
+        };
+        let login = self.0.login(&tenant, &who, &password, org).await.map_err(status)?;
+        Ok(Response::new(tokens(login)))
+    }
+
+    async fn login_to_platform(
+        &self,
+        request: Request<v1::LoginToPlatformRequest>,
+    ) -> Answer<v1::LoginResponse> {
+        let request = request.into_inner();
+        let tenant = tenant(PLATFORM).map_err(status)?;
+        let who = who(&request.username, &request.email).map_err(status)?;
+        let password = password(request.password).map_err(status)?;
+        let login = self.0.login(&tenant, &who, &password, None).await.map_err(status)?;
+        Ok(Response::new(tokens(login)))
+    }
+
+    async fn list_own_orgs(
+        &self,
+        request: Request<v1::ListOwnOrgsRequest>,
+    ) -> Answer<v1::ListOwnOrgsResponse> {
+        let request = request.get_ref();
+        let size = if request.page_size == 0 { ALL } else { request.page_size };
+        let size = PageSize::parse(size).map_err(status)?;
+        let (tenant, page) =
+            self.0.list_own_orgs(size, &request.page_token).await.map_err(status)?;
+        let principal = caller::principal().map_err(status)?;
+        let page = page.map(|org| v1::OwnOrg {
+            is_active: org.status == OrgStatus::Active.as_str(),
+            id: org.id,
+            name: org.name,
+        });
+        Ok(Response::new(v1::ListOwnOrgsResponse {
+            tenant_id: tenant.map_or(principal.tenant, String::from),
+            user_id: principal.user_id,
+            orgs: page.items,
+            next_page_token: page.next,
+        }))
+    }
+
+    async fn switch_org(
+        &self,
+        request: Request<v1::SwitchOrgRequest>,
+    ) -> Answer<v1::LoginResponse> {
+        let org = OrgId::parse("org_id", &request.get_ref().org_id).map_err(status)?;
+        let login = self.0.switch_org(org).await.map_err(status)?;
+        Ok(Response::new(tokens(login)))
     }
 
     async fn refresh_token(
@@ -63,14 +141,14 @@ impl AuthService for Auth {
     }
 
     async fn get_me(&self, _request: Request<v1::GetMeRequest>) -> Answer<v1::Me> {
-        let (principal, email) = self.0.me().await.map_err(status)?;
+        let me = self.0.me().await.map_err(status)?;
         Ok(Response::new(v1::Me {
-            tenant_id: principal.tenant,
-            org_id: principal.org.map(|org| org.to_string()).unwrap_or_default(),
-            user_id: principal.user_id,
-            username: principal.username,
-            email,
-            roles: principal.roles.iter().map(ToString::to_string).collect(),
+            tenant_id: me.principal.tenant,
+            org_id: me.org.map(String::from).unwrap_or_default(),
+            user_id: me.principal.user_id,
+            username: me.principal.username,
+            email: me.email,
+            roles: me.roles,
         }))
     }
 }

@@ -281,6 +281,18 @@ impl AuthService for Fake {
         self.answer("AuthService/Login")
     }
 
+    async fn login_to_platform(&self, _: Request<LoginToPlatformRequest>) -> Answer<LoginResponse> {
+        self.answer("AuthService/LoginToPlatform")
+    }
+
+    async fn list_own_orgs(&self, _: Request<ListOwnOrgsRequest>) -> Answer<ListOwnOrgsResponse> {
+        self.answer("AuthService/ListOwnOrgs")
+    }
+
+    async fn switch_org(&self, _: Request<SwitchOrgRequest>) -> Answer<LoginResponse> {
+        self.answer("AuthService/SwitchOrg")
+    }
+
     async fn refresh_token(&self, _: Request<RefreshTokenRequest>) -> Answer<LoginResponse> {
         self.answer("AuthService/RefreshToken")
     }

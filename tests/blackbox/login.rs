@@ -1,0 +1,140 @@
+//! Ways to log in, and to go from one org to another.
+
+use reqwest::{Client, Method, Response};
+use serde_json::{Value, json};
+use tonic::Code;
+use yuantus_test_support::Api;
+
+use crate::{
+    authentication::{ADMIN_PASSWORD, call, locked},
+    people::{PASSWORD, Person, org_without_database, tenant_with_ann},
+    problem::{problem, refusal},
+};
+
+async fn at(api: &Api, host: &str, path: &str, body: &Value) -> Response {
+    let request = Client::new().post(format!("{}{path}", api.url)).header("host", host);
+    request.json(body).send().await.expect("answer")
+}
+
+#[tokio::test]
+async fn a_host_says_whom_one_logs_in_to() {
+    let env = locked().await;
+    let hosts = [("ROOT_DOMAIN", "example.com"), ("PLATFORM_HOSTS", "admin.example.com")];
+    let api = env.api_with(&hosts).await;
+    let root = Person::root(&api).await;
+    for tenant in ["acme", "beta"] {
+        tenant_with_ann(&api, &root, tenant).await;
+    }
+    let sql = "UPDATE users SET email = 'Ann@Example.com' WHERE username = 'ann'";
+    sqlx::query(sql).execute(&mut env.identity().await).await.expect(sql);
+    let login = "/api/v1/auth/login";
+    let by_name = json!({"username": "ann", "password": PASSWORD});
+    let by_address = json!({"email": "ann@example.COM", "password": PASSWORD});
+    for body in [&by_name, &by_address] {
+        let answer = at(&api, "acme.example.com", login, body).await;
+        assert_eq!(answer.status(), 200, "{body}");
+        let answer: Value = answer.json().await.expect("JSON");
+        assert_eq!(answer["tenant_id"], "acme");
+        let token = answer["access_token"].as_str().expect("token");
+        let me = Person::with(&api, token).get("/api/v1/auth/me").await;
+        assert_eq!((&me["username"], &me["tenant_id"]), (&json!("ann"), &json!("acme")));
+    }
+    let wrong = json!({"email": "nobody@example.com", "password": PASSWORD});
+    let wrong = problem(at(&api, "acme.example.com", login, &wrong).await, 401).await;
+    assert_eq!(wrong["detail"], "tenant, username or password is wrong");
+    let nowhere = problem(at(&api, "127.0.0.1", login, &by_name).await, 400).await;
+    assert_eq!(nowhere["field"], "tenant_id");
+    let both = json!({"username": "ann", "email": "a@b", "password": PASSWORD});
+    let both = problem(at(&api, "acme.example.com", login, &both).await, 400).await;
+    assert_eq!(both["detail"], "email must not be given beside username");
+    for tenant in ["beta", "platform"] {
+        let other = json!({"tenant_id": tenant, "username": "ann", "password": PASSWORD});
+        let other = problem(at(&api, "acme.example.com", login, &other).await, 403).await;
+        assert_eq!(other["reason"], "TENANT_MISMATCH");
+    }
+
+    let platform = "/api/v1/platform/auth/login";
+    let owner = json!({"username": "root", "password": ADMIN_PASSWORD});
+    let answer = at(&api, "admin.example.com", platform, &owner).await;
+    assert_eq!(answer.status(), 200);
+    let answer: Value = answer.json().await.expect("JSON");
+    let token = answer["access_token"].as_str().expect("token");
+    Person::with(&api, token).get("/api/v1/tenants").await;
+    let ann = problem(at(&api, "admin.example.com", platform, &by_name).await, 401).await;
+    assert_eq!(ann["reason"], "UNAUTHENTICATED", "not a user of the platform");
+    for host in ["acme.example.com", "127.0.0.1"] {
+        let refused = problem(at(&api, host, platform, &owner).await, 403).await;
+        assert_eq!(refused["reason"], "NOT_A_PLATFORM_HOST", "{host}");
+    }
+    let status = call(&api, None, "LoginToPlatform", owner).await.expect_err("not at this host");
+    assert_eq!(refusal(&status, Code::PermissionDenied), "NOT_A_PLATFORM_HOST");
+
+    let suspend = json!({"is_active": false});
+    root.patch("/api/v1/tenants/beta", suspend).await;
+    let beta = json!({"tenant_id": "beta", "username": "ann", "password": PASSWORD});
+    let refused = problem(at(&api, "127.0.0.1", login, &beta).await, 403).await;
+    assert_eq!(refused["reason"], "TENANT_SUSPENDED");
+    let guessed = json!({"tenant_id": "beta", "username": "ann", "password": "guessed"});
+    problem(at(&api, "127.0.0.1", login, &guessed).await, 401).await;
+}
+
+#[tokio::test]
+async fn a_user_goes_from_one_own_org_to_another_and_to_no_other() {
+    let env = locked().await;
+    let api = env.api().await;
+    let root = Person::root(&api).await;
+    tenant_with_ann(&api, &root, "acme").await;
+    for org in ["eu", "hq", "lab"] {
+        org_without_database(&env, "acme", org).await;
+    }
+    let ann = Person::user(&api, "acme", "ann").await;
+    let bob = json!({"username": "bob", "password": PASSWORD, "email": "bob@acme"});
+    let id = ann.post("/api/v1/admin/users", bob).await["id"].clone();
+    for (org, role) in [("hq", "owner"), ("eu", "support_agent")] {
+        let member = json!({"user_id": id, "roles": [role]});
+        ann.post(&format!("/api/v1/admin/orgs/{org}/members"), member).await;
+    }
+    let bob = Person::user(&api, "acme", "bob").await;
+    let orgs = bob.get("/api/v1/auth/orgs").await;
+    let org = |id: &str| json!({"id": id, "name": id, "is_active": true});
+    let expected = json!({"tenant_id": "acme", "user_id": id, "orgs": [org("eu"), org("hq")],
+        "next_page_token": ""});
+    assert_eq!(orgs, expected);
+    let all = ann.get("/api/v1/auth/orgs").await;
+    assert_eq!(all["orgs"], json!([org("eu"), org("hq"), org("lab")]));
+    let first = ann.get("/api/v1/auth/orgs?page_size=2").await;
+    let next = first["next_page_token"].as_str().expect("token");
+    let rest = ann.get(&format!("/api/v1/auth/orgs?page_size=2&page_token={next}")).await;
+    assert_eq!(rest["orgs"], json!([org("lab")]));
+    assert_eq!(root.get("/api/v1/auth/orgs").await["orgs"], json!([]));
+
+    let switch = "/api/v1/auth/switch-org";
+    let answer = bob.post(switch, json!({"org_id": "hq"})).await;
+    assert_eq!((&answer["token_type"], &answer["refresh_token"]), (&json!("bearer"), &json!("")));
+    let in_hq = Person::with(&api, answer["access_token"].as_str().expect("token"));
+    let me = in_hq.get("/api/v1/auth/me").await;
+    let expected = json!({"tenant_id": "acme", "org_id": "hq", "user_id": id, "username": "bob",
+        "email": "bob@acme", "roles": ["member", "owner"]});
+    assert_eq!(me, expected);
+    let answer = in_hq.post(switch, json!({"org_id": "eu"})).await;
+    let in_eu = Person::with(&api, answer["access_token"].as_str().expect("token"));
+    assert_eq!(in_eu.get("/api/v1/auth/me").await["roles"], json!(["member", "support_agent"]));
+    for no in ["lab", "nowhere"] {
+        let (_, detail) = bob.refused(Method::POST, switch, json!({"org_id": no}), 403).await;
+        assert_eq!(detail, format!("not a member of org `{no}`"));
+    }
+    // Who is put out of the token's org can still go to another.
+    let one = format!("/api/v1/admin/orgs/eu/members/{id}");
+    ann.ok(Method::DELETE, &one, Value::Null).await;
+    let tenant = async || in_eu.send(Method::GET, "/api/v1/admin/tenant", &Value::Null).await;
+    let out = async { while tenant().await.status() != 403 {} };
+    tokio::time::timeout(crate::people::SOON, out).await.expect("out of eu");
+    in_eu.post(switch, json!({"org_id": "hq"})).await;
+    // All of it is one session.
+    let sessions = bob.get("/api/v1/auth/sessions").await;
+    assert_eq!(sessions["items"].as_array().expect("items").len(), 1);
+    assert_eq!(sessions["items"][0]["org_id"], "hq");
+    bob.post("/api/v1/auth/logout", json!({})).await;
+    let over = async { while tenant().await.status() != 401 {} };
+    tokio::time::timeout(crate::people::SOON, over).await.expect("all tokens are over");
+}
