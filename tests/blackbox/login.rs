@@ -138,3 +138,55 @@ async fn a_user_goes_from_one_own_org_to_another_and_to_no_other() {
     let over = async { while tenant().await.status() != 401 {} };
     tokio::time::timeout(crate::people::SOON, over).await.expect("all tokens are over");
 }
+
+#[tokio::test]
+async fn too_many_attempts_are_refused_whoever_makes_them() {
+    let env = locked().await;
+    let limits = [
+        ("YUANTUS_AUTH__LOGIN_ATTEMPTS_PER_ACCOUNT", "3"),
+        ("YUANTUS_AUTH__LOGIN_ATTEMPTS_PER_SOURCE", "8"),
+        ("YUANTUS_TRUSTED_PROXIES", "127.0.0.1"),
+    ];
+    let api = env.api_with(&limits).await;
+    let sql = "UPDATE users SET email = 'root@example.com'";
+    sqlx::query(sql).execute(&mut env.identity().await).await.expect(sql);
+    // Every address is one's that a proxy of ours names.
+    let log_in = async |from: &str, body: Value| {
+        let request = Client::new().post(format!("{}/api/v1/auth/login", api.url));
+        let request = request.header("x-forwarded-for", from).json(&body);
+        request.send().await.expect("answer")
+    };
+    let root =
+        |password: &str| json!({"tenant_id": "platform", "username": "root", "password": password});
+    for n in 0..3 {
+        let refused = log_in(&format!("198.51.100.{n}"), root("guessed")).await;
+        assert_eq!(refused.status(), 401);
+    }
+    let right = log_in("198.51.100.9", root(ADMIN_PASSWORD)).await;
+    let seconds = right.headers()["retry-after"].to_str().expect("text").parse::<u64>();
+    assert!((1..=20).contains(&seconds.expect("seconds")));
+    let refused = problem(right, 429).await;
+    assert_eq!(refused["reason"], "TOO_MANY_LOGINS");
+    let by_address = json!({"tenant_id": "platform", "email": "ROOT@example.com",
+        "password": ADMIN_PASSWORD});
+    problem(log_in("198.51.100.9", by_address).await, 429).await;
+    let status = call(&api, None, "Login", root(ADMIN_PASSWORD)).await.expect_err("by gRPC too");
+    assert_eq!(refusal(&status, Code::ResourceExhausted), "TOO_MANY_LOGINS");
+
+    let nobody = |n: usize| json!({"tenant_id": "acme", "username": format!("nobody-{n}"), "password": "guessed"});
+    for n in 0..8 {
+        let spoofed = format!("192.0.2.{n}, 203.0.113.1");
+        assert_eq!(log_in(&spoofed, nobody(n)).await.status(), 401, "{n}");
+    }
+    problem(log_in("203.0.113.1", nobody(9)).await, 429).await;
+    assert_eq!(log_in("203.0.113.2", nobody(9)).await.status(), 401);
+    for n in 0..2 {
+        assert_eq!(log_in(&format!("203.0.113.1{n}"), nobody(9)).await.status(), 401);
+    }
+    problem(log_in("203.0.113.20", nobody(9)).await, 429).await;
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    let sql = "SELECT count(*) FROM audit_logs WHERE action = 'login.fail'
+        AND client_ip = '198.51.100.9'";
+    let told: i64 = sqlx::query_scalar(sql).fetch_one(&mut env.identity().await).await.expect(sql);
+    assert!(told >= 1, "who was refused is in the audit trail");
+}

@@ -35,6 +35,12 @@ pub enum Error {
     /// As many hashes wait to be computed as may.
     #[error("too many passwords wait to be checked")]
     TooManyHashes,
+    /// Somebody tried to log in too often.
+    #[error("too many attempts to log in")]
+    TooManyAttempts {
+        /// When the next one is taken.
+        retry_after: Duration,
+    },
     /// The parameters of the hash are out of range.
     #[error("the password hash's parameters are invalid")]
     HashParameters {
@@ -90,6 +96,11 @@ impl From<Error> for yuantus_domain::Error {
                 reason: "LOGINS_BUSY",
                 message: "too many people are logging in; try again in a moment".into(),
                 retry_after: Duration::from_secs(1),
+            },
+            Error::TooManyAttempts { retry_after } => Self::RateLimited {
+                reason: "TOO_MANY_LOGINS",
+                message: "too many attempts to log in; try again later".into(),
+                retry_after,
             },
             Error::ExpiredToken => Self::Unauthenticated { message: "the token has expired" },
             Error::EmptyTokenSecret

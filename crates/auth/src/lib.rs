@@ -2,6 +2,7 @@
 //!
 //! Invariant: no type here shows a secret.
 
+pub mod attempts;
 pub mod caller;
 pub mod error;
 pub mod opaque;
@@ -17,6 +18,7 @@ pub mod signer;
 pub mod tenancy;
 pub mod tokens;
 
+pub use attempts::Attempts;
 pub use caller::Caller;
 pub use error::{Error, Result};
 pub use passwords::Passwords;

@@ -1,9 +1,11 @@
 //! `[auth]`: who may call.
 
+use std::num::NonZeroU32;
+
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::optional;
+use crate::{Environment, optional};
 
 /// `[auth]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -22,6 +24,12 @@ pub struct Auth {
     pub session_ttl_seconds: u64,
     /// Seconds a session lasts that is not used.
     pub session_idle_seconds: u64,
+    /// Attempts to log in that one account takes in a minute; 0: as the
+    /// environment asks for.
+    pub login_attempts_per_account: u32,
+    /// Attempts to log in that one address may make in a minute; 0: as the
+    /// environment asks for.
+    pub login_attempts_per_source: u32,
     /// Password hashes computed at once; 0: as many as there are cores.
     pub hash_concurrency: usize,
     /// Password hashes that may wait.
@@ -36,4 +44,29 @@ pub enum AuthMode {
     Required,
     /// None does; every caller is a platform administrator.
     Disabled,
+}
+
+/// Attempts to log in that are taken in a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoginAttempts {
+    /// At one account.
+    pub per_account: NonZeroU32,
+    /// From one address.
+    pub per_source: NonZeroU32,
+}
+
+impl Auth {
+    /// How often somebody may try to log in.
+    pub fn login_attempts(&self, environment: Environment) -> LoginAttempts {
+        let number = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+        let (account, source) = match environment {
+            Environment::Production => (10, 60),
+            Environment::Dev => (600, 6000),
+        };
+        LoginAttempts {
+            per_account: NonZeroU32::new(self.login_attempts_per_account)
+                .unwrap_or(number(account)),
+            per_source: NonZeroU32::new(self.login_attempts_per_source).unwrap_or(number(source)),
+        }
+    }
 }

@@ -4,7 +4,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::{AuthMode, ClientCertificates, Config, Environment, Error, Problem, Purpose, Result};
+use crate::{
+    AuthMode, ClientCertificates, Config, Environment, Error, Problem, Purpose, Result,
+    server::network,
+};
 
 const JWT_SECRET_BYTES: usize = 32;
 const KEY_BYTES: usize = 32;
@@ -88,6 +91,9 @@ fn server(config: &Config, findings: &mut Findings) {
     let timeout = seconds(server.request_timeout_seconds);
     let rule = "must be positive and at most a year";
     findings.rule(timeout, "server.request_timeout_seconds", rule);
+    let networks = server.trusted_proxies.iter().all(|text| network(text).is_some());
+    let rule = "must be addresses, or networks such as 10.0.0.0/8";
+    findings.rule(networks, "server.trusted_proxies", rule);
     let origins = &server.cors_origins;
     let every = origins.iter().any(|origin| origin == "*");
     let rule = "must be origins such as https://console.example.org, or * alone";

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::optional;
@@ -22,6 +23,8 @@ pub struct Server {
     pub request_timeout_seconds: f64,
     /// Origins whose pages may read answers; `*` is every one.
     pub cors_origins: Vec<String>,
+    /// Addresses and networks of proxies whose X-Forwarded-For is taken.
+    pub trusted_proxies: Vec<String>,
     /// PEM file of our certificate; TLS is on where there is one.
     pub tls_certificate: Option<PathBuf>,
     /// PEM file of its key.
@@ -48,10 +51,21 @@ impl Server {
         Duration::from_secs_f64(self.drain_seconds)
     }
 
+    /// The networks of proxies whose X-Forwarded-For is taken.
+    pub fn proxies(&self) -> Vec<IpNet> {
+        self.trusted_proxies.iter().filter_map(|text| network(text)).collect()
+    }
+
     /// After what time a request is given up.
     pub fn request_timeout(&self) -> Duration {
         Duration::from_secs_f64(self.request_timeout_seconds)
     }
+}
+
+/// The network that a text names; an address is one of its own.
+pub(crate) fn network(text: &str) -> Option<IpNet> {
+    let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    text.parse().ok().or_else(address)
 }
 
 #[derive(Deserialize)]
@@ -62,6 +76,7 @@ struct Raw {
     drain_seconds: f64,
     request_timeout_seconds: f64,
     cors_origins: Vec<String>,
+    trusted_proxies: Vec<String>,
     #[serde(deserialize_with = "optional::text")]
     tls_certificate: Option<String>,
     #[serde(deserialize_with = "optional::text")]
@@ -86,6 +101,7 @@ impl TryFrom<Raw> for Server {
             drain_seconds: raw.drain_seconds,
             request_timeout_seconds: raw.request_timeout_seconds,
             cors_origins: raw.cors_origins,
+            trusted_proxies: raw.trusted_proxies,
             tls_certificate: raw.tls_certificate.map(PathBuf::from),
             tls_key: raw.tls_key.map(PathBuf::from),
             tls_client_ca: raw.tls_client_ca.map(PathBuf::from),

@@ -45,6 +45,7 @@ const NAMES: &[(&str, &str)] = &[
     ("YUANTUS_TLS_CLIENT_CA", "server.tls_client_ca"),
     ("YUANTUS_TLS_CLIENT_CERTIFICATES", "server.tls_client_certificates"),
     ("YUANTUS_TLS_KEY", "server.tls_key"),
+    ("YUANTUS_TRUSTED_PROXIES", "server.trusted_proxies"),
 ];
 
 /// Names without our prefix that are taken too. Ours win over them.

@@ -25,6 +25,7 @@ use crate::{
     metrics::Going,
     observer::Observer,
     problem::Problem,
+    proxies::Proxies,
     request::RequestFacts,
     routes::RouteTable,
     services::RestServices,
@@ -51,6 +52,8 @@ pub struct Front {
     pub body_timeout: Duration,
     /// Which other origins' pages may read answers.
     pub cors: Cors,
+    /// Which proxies are believed about where a request came from.
+    pub proxies: Proxies,
     /// How long a request may take.
     pub deadline: Deadline,
     /// Who is told of every request.
@@ -95,7 +98,7 @@ impl Reply {
 impl Front {
     /// Answers a request of `peer`.
     pub async fn handle(&self, request: Request<Body>, peer: &Peer) -> Response<Body> {
-        let facts = RequestFacts::new(&request, peer);
+        let facts = RequestFacts::new(&request, peer, &self.proxies);
         let wishes = Wishes::of(&request);
         let going = Going::request(facts.grpc);
         let span = facts.span.clone();

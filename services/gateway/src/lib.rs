@@ -35,6 +35,7 @@ mod hosts;
 pub mod metrics;
 pub mod openapi;
 mod problem;
+mod proxies;
 mod request;
 mod rest;
 mod rest_error;

@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, Request, header};
 use tracing::{Span, field::Empty, info_span};
 use yuantus_auth::Principal;
 
-use crate::{connection::Peer, headers};
+use crate::{connection::Peer, headers, proxies::Proxies};
 
 /// A request's facts, for its caller, its log lines and its answer.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct RequestFacts {
     pub refused: OnceLock<Principal>,
     /// The client's id or ours.
     pub request_id: String,
-    /// The address the connection came from.
+    /// The address the request came from.
     pub client_ip: String,
     /// The `User-Agent` header.
     pub user_agent: String,
@@ -37,7 +37,7 @@ pub struct RequestFacts {
 
 impl RequestFacts {
     /// Reads them; the query and all other headers stay out of the logs.
-    pub fn new<B>(request: &Request<B>, peer: &Peer) -> Self {
+    pub fn new<B>(request: &Request<B>, peer: &Peer, proxies: &Proxies) -> Self {
         let headers: &HeaderMap = request.headers();
         let request_id = headers::request_id(headers);
         let span = info_span!(
@@ -55,7 +55,7 @@ impl RequestFacts {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
             refused: OnceLock::new(),
-            client_ip: peer.address.to_canonical().to_string(),
+            client_ip: proxies.source(peer.address, headers).to_string(),
             user_agent: headers::text(headers, header::USER_AGENT).to_owned(),
             begun: Instant::now(),
             tls: peer.tls,

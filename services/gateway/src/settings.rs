@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use ipnet::IpNet;
 use yuantus_auth::Tokens;
 use yuantus_config::AuthMode;
 
@@ -36,6 +37,8 @@ pub struct GatewaySettings {
     pub request_timeout: Duration,
     /// Origins whose pages may read answers; `*` is every one.
     pub cors_origins: Vec<String>,
+    /// Networks of proxies that are believed about where a request came from.
+    pub trusted_proxies: Vec<IpNet>,
     /// Who is told of every request.
     pub observer: Option<Arc<dyn Observer>>,
     /// TLS, where it is on.
@@ -60,6 +63,7 @@ impl GatewaySettings {
             body_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(60),
             cors_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
             observer: None,
             tls: None,
             certificate_interval: Duration::from_secs(5),

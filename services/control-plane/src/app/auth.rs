@@ -79,10 +79,18 @@ impl App {
     ) -> Result<Login> {
         let (of, username) = (tenant, who.as_str());
         let tenant = tenant.as_str();
+        let source = caller::current().map(|caller| caller.client_ip.clone()).unwrap_or_default();
+        self.attempt(of, username, self.attempts.from_source(&source))?;
         let found = match who {
             Who::Name(name) => user::find(&self.db, tenant, name.as_str()).await?,
             Who::Address(email) => user::find_by_email(&self.db, tenant, email.as_str()).await?,
         };
+        // A name and an address of one user are one account.
+        let account = match &found {
+            Some(user) => user.id.to_string(),
+            None => format!("?{}", username.to_lowercase()),
+        };
+        self.attempt(of, username, self.attempts.at_account(tenant, &account))?;
         let good = match &found {
             Some(user) => {
                 self.passwords.verify(password, &user.password_hash).await? && user.is_active
@@ -131,6 +139,20 @@ impl App {
         Ok(match user.is_tenant_admin() {
             true => for_org(&key).org(&self.db).await?.is_some(),
             false => self.membership(&key, user.user_id).await?.is_some(),
+        })
+    }
+
+    /// Records that an attempt was one too many, if it was.
+    fn attempt(
+        &self,
+        tenant: &TenantId,
+        username: &str,
+        counted: yuantus_auth::Result<()>,
+    ) -> Result<()> {
+        counted.map_err(|error| {
+            let details = json!({ "username": username, "reason": "too many attempts" });
+            self.record_refusal("login.fail", tenant.as_str(), "auth", details, username);
+            error.into()
         })
     }
 

@@ -21,7 +21,7 @@ pub mod user;
 use std::{ops::Deref, sync::Arc};
 
 use sea_orm::{DatabaseConnection, DatabaseTransaction, TransactionTrait};
-use yuantus_auth::{Passwords, Sealer, Tokens, policy::Policy};
+use yuantus_auth::{Attempts, Passwords, Sealer, Tokens, policy::Policy};
 use yuantus_domain::{DatabaseUrlTemplate, Error, OrgKey, Result};
 use yuantus_identity::{Context, query::session::Life};
 use yuantus_operations::{Notifier, Watcher};
@@ -40,6 +40,8 @@ pub struct Parts {
     pub tokens: Tokens,
     /// Hashes passwords.
     pub passwords: Passwords,
+    /// Counts attempts to log in.
+    pub attempts: Attempts,
     /// Seals secrets.
     pub sealer: Arc<Sealer>,
     /// Tells workers and watchers.

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use yuantus_audit::Trail;
-use yuantus_auth::{Passwords, Tokens, policy::Policy};
+use yuantus_auth::{Attempts, Passwords, Tokens, policy::Policy};
 use yuantus_config::{Config, Environment};
 use yuantus_control_plane::{
     app::{App, Parts, Settings, audit::Audit},
@@ -66,6 +66,7 @@ impl Api {
             tokens: tokens.clone(),
             passwords: Passwords::bounded(config.auth.hash_concurrency, config.auth.hash_queue)
                 .map_err(local)?,
+            attempts: attempts(config),
             sealer: common.sealer.clone(),
             notifier,
             watcher,
@@ -95,6 +96,7 @@ impl Api {
         settings.drain = config.server.drain();
         settings.request_timeout = config.server.request_timeout();
         settings.cors_origins.clone_from(&config.server.cors_origins);
+        settings.trusted_proxies = config.server.proxies();
         let requests = config.audit.enabled;
         settings.audit_enabled = requests;
         settings.observer = Some(Arc::new(Recorder { trail, requests }));
@@ -166,6 +168,12 @@ fn data(config: &Config) -> Result<Connections, Failure> {
         statement: data.statement_timeout(),
     };
     Ok(Connections::new(server, limits))
+}
+
+/// How often somebody may try to log in.
+fn attempts(config: &Config) -> Attempts {
+    let limits = config.auth.login_attempts(config.environment);
+    Attempts::new(limits.per_account, limits.per_source)
 }
 
 fn hosts(config: &Config) -> Hosts {
