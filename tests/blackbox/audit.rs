@@ -5,7 +5,7 @@ use prost_reflect::MethodDescriptor;
 use serde_json::{Value, json};
 use yuantus_proto::{
     access::{Permission, access_of},
-    v1,
+    v1::{self, api_key_service_client::ApiKeyServiceClient},
 };
 use yuantus_test_support::{Api, TestEnv, backup_id};
 
@@ -44,6 +44,8 @@ fn change(name: &str, world: &World) -> Value {
         "SwitchOrg" => json!({"org_id": "hq"}),
         "RevokeSession" => json!({"session_id": world.session}),
         "RevokeUserSessions" => json!({"tenant_id": "acme", "user_id": world.bob}),
+        "CreateApiKey" => json!({"tenant_id": "acme", "name": "ci"}),
+        "RevokeApiKey" => json!({"tenant_id": "acme", "api_key_id": world.key}),
         "AddMember" => json!({"tenant_id": "acme", "org_id": "hq", "username": "carl"}),
         "UpdateMember" | "RemoveMember" => {
             json!({"tenant_id": "acme", "org_id": "hq", "user_id": world.bob})
@@ -72,6 +74,8 @@ struct World {
     pending: String,
     /// A user of acme.
     bob: i32,
+    /// A key of acme.
+    key: String,
     /// A session of bob's.
     session: String,
     /// Another.
@@ -98,11 +102,15 @@ impl World {
         let backup = backup_id(&backup).to_owned();
         let (bob, carl) = (create_user(api, "bob").await, create_user(api, "carl").await);
         add_member(api, bob).await;
+        let (tenant_id, name) = ("acme".into(), "old".into());
+        let request = v1::CreateApiKeyRequest { tenant_id, name, ..Default::default() };
+        let made = ApiKeyServiceClient::new(api.channel()).create_api_key(request).await;
+        let key = made.expect("key").into_inner().api_key.expect("key").id;
         bob_logs_in(api).await;
         let sql = "SELECT id::text FROM sessions";
         let session = sqlx::query_scalar(sql).fetch_one(&mut env.identity().await).await;
         let session = session.expect("session");
-        Self { backup, customer, cancelled: cancelled.id, pending, bob, carl, session }
+        Self { backup, customer, cancelled: cancelled.id, pending, bob, carl, key, session }
     }
 }
 

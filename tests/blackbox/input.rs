@@ -47,7 +47,7 @@ fn good(method: &MethodDescriptor) -> Value {
             }
             "tenant_id" | "target_tenant_id" => "acme",
             "org_id" | "target_org_id" | "id" => "hq",
-            "backup_id" | "operation_id" | "customer_id" | "session_id" => UUID,
+            "backup_id" | "operation_id" | "customer_id" | "session_id" | "api_key_id" => UUID,
             "refresh_token" => "yr_nothing",
             "name" => "Ann",
             "username" => "ann",
@@ -140,7 +140,9 @@ fn bad_values(method: &MethodDescriptor, field: &str) -> Vec<(Value, Rule)> {
     let of_audit = method.parent_service().name() == "AuditService";
     let optional = match field {
         "target_tenant_id" | "target_org_id" => true,
-        "org_id" => ["Login", "ListOperations"].contains(&method.name()) || of_audit,
+        "org_id" => {
+            ["Login", "ListOperations", "CreateApiKey"].contains(&method.name()) || of_audit
+        }
         "tenant_id" => {
             let path = rpc::path(method);
             let mut routes = ROUTES.iter().filter(|route| route.rpc == path);
@@ -166,6 +168,16 @@ fn bad_values(method: &MethodDescriptor, field: &str) -> Vec<(Value, Rule)> {
         "operation_id" => named("operation_id", texts(&["0197", "a b", "'--"], "must be a UUID")),
         "backup_id" => named("backup_id", texts(&["0197", "latest", "'--"], "must be a UUID")),
         "customer_id" => named("customer_id", texts(&["0197", "1 2", "'--"], "must be a UUID")),
+        "api_key_id" => named("api_key_id", texts(&["0197", "a b", "'--"], "must be a UUID")),
+        "role" => {
+            let rule = "must be member, tenant_admin or platform_admin";
+            named("role", texts(&["owner", "Member"], rule))
+        }
+        "ttl_seconds" => named("ttl_seconds", vec![((-1).into(), "must not be negative")]),
+        "name" if method.name() == "CreateApiKey" => {
+            let rule = "must have 1 to 64 letters, digits, `.`, `_`, `-`, `@` or `+`";
+            named("name", texts(&["", "a b", "key:x"], rule))
+        }
         "session_id" => named("session_id", texts(&["0197", "a b", "'--"], "must be a UUID")),
         "refresh_token" => named("refresh_token", texts(&[""], "must not be empty")),
         "page_size" => {

@@ -1,5 +1,6 @@
 //! Black-box tests: the real binary, PostgreSQL, and S3 over HTTP.
 
+mod api_key;
 mod audit;
 mod audit_chain;
 mod audit_prune;

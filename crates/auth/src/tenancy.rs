@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use yuantus_domain::{Error, OrgKey, Plan, Result, TenantId, TenantStatus};
+use uuid::Uuid;
+use yuantus_domain::{Error, OrgId, OrgKey, Plan, Result, TenantId, TenantStatus, id::PLATFORM};
 
-use crate::Role;
+use crate::{Kind, Principal, Role};
 
 /// When to try again what is being made.
 const SOON: Duration = Duration::from_secs(2);
@@ -121,4 +122,125 @@ pub struct UserFacts {
 pub struct SessionFacts {
     /// Whose it is; nobody's if it was opened at the console.
     pub user_id: Option<i32>,
+}
+
+/// A key of a machine that can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// Its id.
+    pub id: Uuid,
+    /// The tenant it is for, or `platform`.
+    pub tenant: String,
+    /// The only org it is good for, if there is one.
+    pub org: Option<OrgId>,
+    /// Its name.
+    pub name: String,
+    /// What it may do, if its owner may.
+    pub role: Role,
+    /// The user who answers for it; none where nobody had to log in.
+    pub owner: Option<i32>,
+    /// From which second of the epoch on it is no longer taken.
+    pub expires_at: Option<u64>,
+}
+
+/// What a key is worth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyHolder {
+    /// Who comes with it.
+    pub principal: Principal,
+    /// Whether its owner may work in every org of the tenant.
+    pub in_every_org: bool,
+}
+
+impl KeyFacts {
+    /// Whether it is still taken.
+    pub fn is_good(&self) -> bool {
+        self.expires_at.is_none_or(|end| jsonwebtoken::get_current_timestamp() < end)
+    }
+
+    /// Who comes with it, given its owner as that is now: the key may do no
+    /// more. `None` where the owner is of another tenant by now.
+    pub fn holder(&self, owner: Option<&UserFacts>) -> Option<KeyHolder> {
+        let has = |role, tenant: &str| {
+            owner.is_none_or(|owner| owner.tenant == tenant && owner.roles.contains(&role))
+        };
+        let platform = has(Role::PlatformAdmin, PLATFORM);
+        let admin = platform || has(Role::TenantAdmin, &self.tenant);
+        if !platform && owner.is_some_and(|owner| owner.tenant != self.tenant) {
+            return None;
+        }
+        let role = match self.role {
+            Role::PlatformAdmin if platform => Role::PlatformAdmin,
+            Role::TenantAdmin if admin => Role::TenantAdmin,
+            Role::PlatformAdmin | Role::TenantAdmin | Role::Member => Role::Member,
+        };
+        let principal = Principal {
+            user_id: self.owner.unwrap_or_default(),
+            tenant: self.tenant.clone(),
+            org: self.org.clone(),
+            // No user's name holds a colon.
+            username: format!("key:{}", self.name),
+            email: String::new(),
+            roles: vec![role],
+            kind: Kind::ApiKey,
+            session: Some(self.id),
+        };
+        Some(KeyHolder { principal, in_every_org: admin })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_may_do_no_more_than_its_owner() {
+        let key = |tenant: &str, role| KeyFacts {
+            id: Uuid::nil(),
+            tenant: tenant.into(),
+            org: None,
+            name: "ci".into(),
+            role,
+            owner: Some(7),
+            expires_at: None,
+        };
+        let owner = |tenant: &str, role| UserFacts { tenant: tenant.into(), roles: vec![role] };
+        let worth = |key: &KeyFacts, owner: &UserFacts| {
+            key.holder(Some(owner)).map(|holder| (holder.principal.roles[0], holder.in_every_org))
+        };
+        use Role::{Member, PlatformAdmin, TenantAdmin};
+        for (key, owner, expected) in [
+            (key("acme", TenantAdmin), owner("acme", TenantAdmin), Some((TenantAdmin, true))),
+            (key("acme", TenantAdmin), owner("acme", Member), Some((Member, false))),
+            (key("acme", Member), owner("acme", TenantAdmin), Some((Member, true))),
+            (key("acme", TenantAdmin), owner("platform", PlatformAdmin), Some((TenantAdmin, true))),
+            (key("acme", TenantAdmin), owner("platform", Member), None),
+            (key("acme", Member), owner("beta", TenantAdmin), None),
+            (key("acme", PlatformAdmin), owner("acme", PlatformAdmin), Some((Member, false))),
+            (
+                key("platform", PlatformAdmin),
+                owner("platform", PlatformAdmin),
+                Some((PlatformAdmin, true)),
+            ),
+            (key("platform", PlatformAdmin), owner("platform", Member), Some((Member, false))),
+        ] {
+            assert_eq!(worth(&key, &owner), expected, "{key:?} of {owner:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_ends_when_it_says() {
+        let mut key = KeyFacts {
+            id: Uuid::nil(),
+            tenant: "acme".into(),
+            org: None,
+            name: "ci".into(),
+            role: Role::Member,
+            owner: None,
+            expires_at: Some(u64::MAX),
+        };
+        assert!(key.is_good());
+        key.expires_at = Some(1);
+        assert!(!key.is_good());
+    }
 }

@@ -19,6 +19,8 @@ pub enum Change {
     User(i32),
     /// A session.
     Session(Uuid),
+    /// A key of a machine.
+    ApiKey(Uuid),
     /// What a user is in an org.
     Member(OrgKey, i32),
     /// Something this version knows nothing of: it may be anything.
@@ -37,6 +39,7 @@ impl Change {
             }
             "user" => id.parse().ok().map(Self::User),
             "session" => id.parse().ok().map(Self::Session),
+            "api_key" => id.parse().ok().map(Self::ApiKey),
             "member" => {
                 let (key, user) = id.rsplit_once('/')?;
                 let (tenant, org) = key.split_once('/')?;

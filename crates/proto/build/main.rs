@@ -13,7 +13,8 @@ use rest_over_grpc::build::{DescriptorOptions, Generator, OpenApiInfo, ServiceDe
 
 const PACKAGE: &str = ".yuantus.controlplane.v1";
 const ROOT: &str = "../../proto";
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
+    "api_key",
     "audit",
     "auth",
     "backup",
@@ -29,9 +30,10 @@ const FILES: [&str; 11] = [
 
 /// Messages that hold a password, a token or a key: their `Debug` is written
 /// by hand in `src/redacted.rs`.
-const SECRET: [&str; 9] = [
+const SECRET: [&str; 10] = [
     "BackupKey",
     "Connection",
+    "CreateApiKeyResponse",
     "CreateTenantRequest",
     "CreateUserRequest",
     "LoginRequest",

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::v1::{
-    BackupKey, Connection, CreateTenantRequest, CreateUserRequest, LoginRequest, LoginResponse,
-    LoginToPlatformRequest, RefreshTokenRequest, ResetPasswordRequest,
+    BackupKey, Connection, CreateApiKeyResponse, CreateTenantRequest, CreateUserRequest,
+    LoginRequest, LoginResponse, LoginToPlatformRequest, RefreshTokenRequest, ResetPasswordRequest,
 };
 
 /// Stands for a secret: says whether there is one.
@@ -35,6 +35,7 @@ redact!(LoginResponse
     shows token_type, expires_in, tenant_id, user_id; hides access_token, refresh_token);
 redact!(RefreshTokenRequest shows; hides refresh_token);
 redact!(Connection shows host, port, database, username; hides password, url);
+redact!(CreateApiKeyResponse shows api_key; hides secret);
 redact!(BackupKey shows repository, snapshot_id, dump_path; hides password);
 redact!(CreateTenantRequest
     shows id, name, plan, admin_username, admin_email, request_id; hides admin_password);

@@ -5,6 +5,7 @@
 pub use generated::Transcoder;
 
 use crate::v1::{
+    __rest_over_grpc_bridge_ApiKeyService as api_key,
     __rest_over_grpc_bridge_AuditService as audit, __rest_over_grpc_bridge_AuthService as auth,
     __rest_over_grpc_bridge_BackupService as backup,
     __rest_over_grpc_bridge_CustomerService as customer,
@@ -15,6 +16,7 @@ use crate::v1::{
     __rest_over_grpc_bridge_TenantService as tenant, __rest_over_grpc_bridge_UserService as user,
 };
 
+pub use api_key::ApiKeyServiceRestBridge;
 pub use audit::AuditServiceRestBridge;
 pub use auth::AuthServiceRestBridge;
 pub use backup::BackupServiceRestBridge;

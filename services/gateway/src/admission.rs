@@ -10,8 +10,9 @@ use http::HeaderMap;
 use yuantus_auth::{
     Caller, Kind, Permission, Principal, Tokens,
     caller::CALLER,
+    opaque,
     permission::{Access, Scope},
-    tenancy::{OrgFacts, TenantFacts},
+    tenancy::{KeyHolder, OrgFacts, TenantFacts},
 };
 use yuantus_config::AuthMode;
 use yuantus_domain::{Error, IdempotencyKey, OrgKey, Result, TenantId};
@@ -20,7 +21,7 @@ use crate::{
     access::AccessTable,
     context::{self, Context},
     credentials::Credentials,
-    headers,
+    headers::{self, Credential},
     hosts::Hosts,
     memory::Memory,
     request::RequestFacts,
@@ -43,6 +44,19 @@ pub struct Asked<'a> {
     pub headers: &'a HeaderMap,
     /// The host, without its port.
     pub host: &'a str,
+}
+
+/// Who calls.
+struct Who {
+    principal: Principal,
+    /// Whether it may work in every org of its tenant without being a member.
+    in_every_org: bool,
+}
+
+impl Who {
+    fn user(principal: Principal) -> Self {
+        Self { in_every_org: principal.is_tenant_admin(), principal }
+    }
 }
 
 /// What a caller acts within.
@@ -103,19 +117,19 @@ impl Admission {
         asked: Asked<'_>,
         facts: &RequestFacts,
     ) -> Result<Caller> {
-        let principal = match access.permission {
+        let who = match access.permission {
             // A stale token must not keep anybody from logging in.
             Permission::Public => None,
-            _ => self.principal(asked.headers).await?,
+            _ => self.who(asked.headers).await?,
         };
-        let within = self.within(access, &asked, principal.as_ref()).await;
+        let within = self.within(access, &asked, who.as_ref()).await;
         let within = within.inspect_err(|_| {
-            if let Some(principal) = &principal {
-                facts.refused.get_or_init(|| principal.clone());
+            if let Some(who) = &who {
+                facts.refused.get_or_init(|| who.principal.clone());
             }
         })?;
         Ok(Caller {
-            principal,
+            principal: who.map(|who| who.principal),
             tenant: within.context.tenant,
             org: within.context.org,
             tenant_facts: within.tenant,
@@ -131,12 +145,8 @@ impl Admission {
     }
 
     /// What the caller acts within, if it may.
-    async fn within(
-        &self,
-        access: Access,
-        asked: &Asked<'_>,
-        principal: Option<&Principal>,
-    ) -> Result<Within> {
+    async fn within(&self, access: Access, asked: &Asked<'_>, who: Option<&Who>) -> Result<Within> {
+        let principal = who.map(|who| &who.principal);
         access.permission.check(principal)?;
         let host = self.hosts.tenant(asked.host)?;
         let mut context = context::resolve(principal, asked.headers, host)?;
@@ -152,7 +162,7 @@ impl Admission {
         };
         let key = context.tenant.clone().zip(context.org.clone());
         let key = key.map(|(tenant, org)| OrgKey { tenant, org });
-        let org_roles = match self.org_roles(key.as_ref(), principal).await {
+        let org_roles = match self.org_roles(key.as_ref(), who).await {
             // Who was put out of the token's org can still go to another.
             Err(Error::PermissionDenied { .. })
                 if access.permission == Permission::Authenticated =>
@@ -170,15 +180,36 @@ impl Admission {
     }
 
     /// Who calls, if it is anybody who may still come in.
-    async fn principal(&self, headers: &HeaderMap) -> Result<Option<Principal>> {
+    async fn who(&self, headers: &HeaderMap) -> Result<Option<Who>> {
         let malformed = |()| Error::Unauthenticated { message: "the token is not valid" };
-        match headers::bearer(headers).map_err(malformed)? {
-            Some(token) => {
-                Ok(Some(self.current(&self.credentials.verify(token)?.principal).await?))
+        Ok(match headers::credential(headers).map_err(malformed)? {
+            Some(Credential::Token(token)) => {
+                let verified = self.credentials.verify(token)?;
+                Some(Who::user(self.current(&verified.principal).await?))
             }
-            None if self.mode == AuthMode::Disabled => Ok(Some(Principal::anonymous())),
-            None => Ok(None),
+            Some(Credential::ApiKey(key)) => Some(self.key(key).await?),
+            None if self.mode == AuthMode::Disabled => Some(Who::user(Principal::anonymous())),
+            None => None,
+        })
+    }
+
+    /// Who comes with a key, which may do no more than its owner may now.
+    async fn key(&self, key: &str) -> Result<Who> {
+        let invalid = Error::Unauthenticated { message: "the API key is not valid" };
+        if !opaque::is_one(opaque::API_KEY, key) {
+            return Err(invalid);
         }
+        let Some(key) = self.memory.api_key(&opaque::hash(key)).await? else {
+            return Err(invalid);
+        };
+        let owner = match key.owner {
+            Some(id) => Some(self.memory.user(id).await?.ok_or(Error::Unauthenticated {
+                message: "the owner of the API key may not come in",
+            })?),
+            None => None,
+        };
+        let KeyHolder { principal, in_every_org } = key.holder(owner.as_deref()).ok_or(invalid)?;
+        Ok(Who { principal, in_every_org })
     }
 
     /// The principal of a token as it is now: gone, or with other roles. A
@@ -220,16 +251,14 @@ impl Admission {
     }
 
     /// What the caller is in the org. Administrators need not be members.
-    async fn org_roles(
-        &self,
-        key: Option<&OrgKey>,
-        principal: Option<&Principal>,
-    ) -> Result<Arc<Vec<String>>> {
-        let (Some(key), Some(principal)) = (key, principal) else { return Ok(Arc::default()) };
+    async fn org_roles(&self, key: Option<&OrgKey>, who: Option<&Who>) -> Result<Arc<Vec<String>>> {
+        let (Some(key), Some(Who { principal, in_every_org })) = (key, who) else {
+            return Ok(Arc::default());
+        };
         if principal.is_platform() {
             return Ok(Arc::default());
         }
-        if principal.is_tenant_admin() {
+        if *in_every_org {
             let roles = self.memory.optional_membership(key, principal.user_id).await?;
             return Ok(roles.unwrap_or_default());
         }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use uuid::Uuid;
-use yuantus_auth::tenancy::{OrgFacts, SessionFacts, TenantFacts, UserFacts};
+use yuantus_auth::tenancy::{KeyFacts, OrgFacts, SessionFacts, TenantFacts, UserFacts};
 use yuantus_domain::{OrgKey, Result, TenantId};
 
 /// The identity database. The gateway remembers its answers until it hears
@@ -20,6 +20,10 @@ pub trait Directory: Send + Sync + 'static {
 
     /// The session of this id; `None` for one that has ended.
     async fn session(&self, id: Uuid) -> Result<Option<SessionFacts>>;
+
+    /// The key of this hash, which is being used; `None` for one that is
+    /// unknown, or over.
+    async fn api_key(&self, hash: &[u8; 32]) -> Result<Option<KeyFacts>>;
 
     /// What a user is in an org; `None` for one who is no member of it.
     async fn membership(&self, key: &OrgKey, user: i32) -> Result<Option<Vec<String>>>;

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::{Request, Response, header};
+use http::{Request, Response};
 use tonic::Status;
 use tower::ServiceExt;
 use yuantus_auth::caller::CALLER;
@@ -16,7 +16,7 @@ use yuantus_auth::caller::CALLER;
 use crate::{
     admission::Asked,
     front::{Front, Reply, record_caller},
-    hosts, metrics,
+    headers, hosts, metrics,
     problem::TIMED_OUT,
     request::RequestFacts,
 };
@@ -40,7 +40,7 @@ impl Front {
             Err(error) => return Reply::refused((self.to_status)(error).into_http()),
         };
         record_caller(&caller);
-        request.headers_mut().remove(header::AUTHORIZATION);
+        headers::remove_credential(request.headers_mut());
         let router = self.grpc.clone().into_axum_router();
         let call = CALLER.scope(Arc::clone(&caller), router.oneshot(request));
         let response = match call.await {

@@ -2,9 +2,13 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use uuid::Uuid;
+use yuantus_auth::opaque;
 
 /// The header that carries a request's id, in and out.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The header that carries a machine's key.
+pub const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// The header that carries an idempotency key.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -35,6 +39,37 @@ pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, ()> {
         return Err(());
     }
     Ok(Some(token.trim()))
+}
+
+/// What a request comes with to show whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credential<'a> {
+    /// A token.
+    Token(&'a str),
+    /// A key of a machine.
+    ApiKey(&'a str),
+}
+
+/// The one credential of a request. `Err` where there is one of another kind,
+/// or more than one.
+pub fn credential(headers: &HeaderMap) -> Result<Option<Credential<'_>>, ()> {
+    let mut keys = headers.get_all(API_KEY).iter();
+    let Some(key) = keys.next() else {
+        return Ok(bearer(headers)?.map(|token| match token.starts_with(opaque::API_KEY) {
+            true => Credential::ApiKey(token),
+            false => Credential::Token(token),
+        }));
+    };
+    if keys.next().is_some() || headers.contains_key(header::AUTHORIZATION) {
+        return Err(());
+    }
+    Ok(Some(Credential::ApiKey(key.to_str().map_err(drop)?.trim())))
+}
+
+/// Takes the credential away: handlers see none.
+pub fn remove_credential(headers: &mut HeaderMap) {
+    headers.remove(header::AUTHORIZATION);
+    headers.remove(API_KEY);
 }
 
 /// Whether a body of this content type is JSON in UTF-8.
@@ -105,6 +140,24 @@ mod tests {
         for other in ["Basic dTpw", "Bearer", "Bearer ", ""] {
             assert_eq!(bearer(&with("authorization", other)), Err(()), "{other}");
         }
+    }
+
+    #[test]
+    fn a_request_has_one_credential() {
+        let key = Ok(Some(Credential::ApiKey("yk_1")));
+        assert_eq!(credential(&with("x-api-key", "yk_1 ")), key);
+        assert_eq!(credential(&with("authorization", "Bearer yk_1")), key);
+        let token = Ok(Some(Credential::Token("t")));
+        assert_eq!(credential(&with("authorization", "Bearer t")), token);
+        assert_eq!(credential(&HeaderMap::new()), Ok(None));
+        let mut both = with("x-api-key", "yk_1");
+        both.append("authorization", HeaderValue::from_static("Bearer t"));
+        assert_eq!(credential(&both), Err(()));
+        let mut two = with("x-api-key", "yk_1");
+        two.append("x-api-key", HeaderValue::from_static("yk_2"));
+        assert_eq!(credential(&two), Err(()));
+        remove_credential(&mut both);
+        assert!(both.is_empty());
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::{
 
 use moka::sync::Cache;
 use uuid::Uuid;
-use yuantus_auth::tenancy::{OrgFacts, SessionFacts, TenantFacts, UserFacts};
+use yuantus_auth::tenancy::{KeyFacts, OrgFacts, SessionFacts, TenantFacts, UserFacts};
 use yuantus_domain::{Change, OrgKey, Result, TenantId};
 
 use crate::directory::Directory;
@@ -51,6 +51,7 @@ struct Inner {
     orgs: Cache<OrgKey, Arc<OrgFacts>>,
     users: Cache<i32, Arc<UserFacts>>,
     sessions: Cache<Uuid, Arc<SessionFacts>>,
+    api_keys: Cache<[u8; 32], Arc<KeyFacts>>,
     members: Cache<Member, Option<Arc<Vec<String>>>>,
 }
 
@@ -70,13 +71,15 @@ impl Memory {
             orgs: cache(),
             users: cache(),
             sessions: cache(),
+            api_keys: cache(),
             members: cache(),
         }))
     }
 
     /// Forgets what changed.
     pub fn hear(&self, change: Change) {
-        let Inner { told, changes, tenants, orgs, users, sessions, members, .. } = &*self.0;
+        let Inner { told, changes, tenants, orgs, users, sessions, api_keys, members, .. } =
+            &*self.0;
         let listening = change == Change::Listening;
         if change == Change::Lost {
             told.store(false, SeqCst);
@@ -88,12 +91,15 @@ impl Memory {
                 orgs.invalidate_all();
                 users.invalidate_all();
                 sessions.invalidate_all();
+                api_keys.invalidate_all();
                 members.invalidate_all();
             }
             Change::Tenant(id) => tenants.invalidate(&id),
             Change::Org(key) => orgs.invalidate(&key),
             Change::User(id) => users.invalidate(&id),
             Change::Session(id) => sessions.invalidate(&id),
+            // They are remembered by their hashes, and this is rare.
+            Change::ApiKey(_) => api_keys.invalidate_all(),
             Change::Member(key, user) => members.invalidate(&(key, user)),
         }
         if listening {
@@ -128,6 +134,13 @@ impl Memory {
     pub async fn session(&self, id: Uuid) -> Result<Option<Arc<SessionFacts>>> {
         let load = async || Ok(self.0.directory.session(id).await?.map(Arc::new));
         self.recall(&self.0.sessions, &id, load, |_| true).await
+    }
+
+    /// The key of this hash; `None` for one that is unknown, or over.
+    pub async fn api_key(&self, hash: &[u8; 32]) -> Result<Option<Arc<KeyFacts>>> {
+        let load = async || Ok(self.0.directory.api_key(hash).await?.map(Arc::new));
+        let key = self.recall(&self.0.api_keys, hash, load, |_| true).await?;
+        Ok(key.filter(|key| key.is_good()))
     }
 
     /// What a user is in an org; `None` for one who is no member of it.

@@ -117,7 +117,7 @@ fn too_large() -> Problem {
 /// What handlers see: not the token, and `GET` where `HEAD` was asked.
 fn rest_call(parts: Parts, body: Bytes) -> RestCall {
     let mut headers: HeaderMap = parts.headers;
-    headers.remove(header::AUTHORIZATION);
+    headers::remove_credential(&mut headers);
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let verb = if parts.method == Method::HEAD { Method::GET } else { parts.method };
     RestCall { verb: verb.as_str().to_owned(), target: target.to_owned(), headers, body }

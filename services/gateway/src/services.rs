@@ -9,12 +9,13 @@ use yuantus_auth::caller;
 use yuantus_domain::Error;
 use yuantus_proto::{
     rest::{
-        AuditServiceRestBridge, AuthServiceRestBridge, BackupServiceRestBridge,
-        CustomerServiceRestBridge, MemberServiceRestBridge, MigrationServiceRestBridge,
-        OperationServiceRestBridge, OrgServiceRestBridge, SessionServiceRestBridge,
-        TenantServiceRestBridge, Transcoder, UserServiceRestBridge,
+        ApiKeyServiceRestBridge, AuditServiceRestBridge, AuthServiceRestBridge,
+        BackupServiceRestBridge, CustomerServiceRestBridge, MemberServiceRestBridge,
+        MigrationServiceRestBridge, OperationServiceRestBridge, OrgServiceRestBridge,
+        SessionServiceRestBridge, TenantServiceRestBridge, Transcoder, UserServiceRestBridge,
     },
     v1::{
+        api_key_service_server::{ApiKeyService, ApiKeyServiceServer},
         audit_service_server::{AuditService, AuditServiceServer},
         auth_service_server::{AuthService, AuthServiceServer},
         backup_service_server::{BackupService, BackupServiceServer},
@@ -36,7 +37,7 @@ pub const MAX_REQUEST_BYTES: usize = 1024 * 1024;
 
 /// One implementation of each service of the contract.
 #[derive(Clone, Debug)]
-pub struct Services<T, O, P, M, B, A, C, U, Usr, Mem, Ses> {
+pub struct Services<T, O, P, M, B, A, C, U, Usr, Mem, Ses, Key> {
     /// Tenants.
     pub tenants: T,
     /// Orgs.
@@ -59,6 +60,8 @@ pub struct Services<T, O, P, M, B, A, C, U, Usr, Mem, Ses> {
     pub members: Mem,
     /// Sessions.
     pub sessions: Ses,
+    /// API keys.
+    pub api_keys: Key,
 }
 
 /// A request as the transcoder takes it.
@@ -79,7 +82,8 @@ pub type RestAnswer = Pin<Box<dyn Future<Output = Option<TranscodeResponse>> + S
 /// The services by REST.
 pub type RestServices = Box<dyn Fn(RestCall) -> RestAnswer + Send + Sync>;
 
-impl<T, O, P, M, B, A, C, U, Usr, Mem, Ses> Services<T, O, P, M, B, A, C, U, Usr, Mem, Ses>
+impl<T, O, P, M, B, A, C, U, Usr, Mem, Ses, Key>
+    Services<T, O, P, M, B, A, C, U, Usr, Mem, Ses, Key>
 where
     T: TenantService + Clone,
     O: OrgService + Clone,
@@ -92,6 +96,7 @@ where
     Usr: UserService + Clone,
     Mem: MemberService + Clone,
     Ses: SessionService + Clone,
+    Key: ApiKeyService + Clone,
 {
     /// The services by gRPC.
     pub(crate) fn grpc(&self) -> Routes {
@@ -119,6 +124,9 @@ where
             .add_service(
                 SessionServiceServer::new(self.sessions.clone()).max_decoding_message_size(max),
             )
+            .add_service(
+                ApiKeyServiceServer::new(self.api_keys.clone()).max_decoding_message_size(max),
+            )
     }
 
     /// The same services by REST. A guard in front of each asks once more
@@ -128,6 +136,7 @@ where
             move |_: &MetadataMap| authorised_for(service).map_err(to_status)
         };
         let transcoder = Arc::new(Transcoder::new(
+            ApiKeyServiceRestBridge::with_guard(self.api_keys, guard("ApiKeyService")),
             AuditServiceRestBridge::with_guard(self.audit, guard("AuditService")),
             AuthServiceRestBridge::with_guard(self.auth, guard("AuthService")),
             OperationServiceRestBridge::with_guard(self.operations, guard("OperationService")),

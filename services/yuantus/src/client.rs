@@ -14,9 +14,9 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 use yuantus_proto::v1::{
-    audit_service_client::AuditServiceClient, auth_service_client::AuthServiceClient,
-    backup_service_client::BackupServiceClient, member_service_client::MemberServiceClient,
-    migration_service_client::MigrationServiceClient,
+    api_key_service_client::ApiKeyServiceClient, audit_service_client::AuditServiceClient,
+    auth_service_client::AuthServiceClient, backup_service_client::BackupServiceClient,
+    member_service_client::MemberServiceClient, migration_service_client::MigrationServiceClient,
     operation_service_client::OperationServiceClient, org_service_client::OrgServiceClient,
     session_service_client::SessionServiceClient, tenant_service_client::TenantServiceClient,
     user_service_client::UserServiceClient,
@@ -113,6 +113,7 @@ macro_rules! services {
 }
 
 services! {
+    api_keys: ApiKeyServiceClient,
     audit: AuditServiceClient,
     auth: AuthServiceClient,
     backups: BackupServiceClient,

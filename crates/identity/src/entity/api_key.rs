@@ -21,6 +21,7 @@ pub struct Model {
     pub expires_at: Option<DateTimeUtc>,
     pub last_used_at: Option<DateTimeUtc>,
     pub revoked_at: Option<DateTimeUtc>,
+    pub owner_id: Option<i32>,
 }
 
 /// No relations: joins are written where they are needed.

@@ -1,6 +1,7 @@
 //! Queries, one file a noun. Those about a tenant's things are methods of
 //! [`crate::TenantScope`] and [`crate::OrgScope`].
 
+pub mod api_key;
 pub mod audit_chain;
 pub mod audit_log;
 pub mod backup;

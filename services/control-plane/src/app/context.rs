@@ -5,15 +5,15 @@ use serde_json::json;
 use uuid::Uuid;
 use yuantus_auth::{
     Role, caller,
-    tenancy::{NotReady, OrgFacts, SessionFacts, TenantFacts, UserFacts},
+    tenancy::{KeyFacts, NotReady, OrgFacts, SessionFacts, TenantFacts, UserFacts},
 };
 use yuantus_domain::{
-    DatabaseState, Error, OrgKey, OrgStatus, Plan, Result, TenantId, TenantStatus,
+    DatabaseState, Error, OrgId, OrgKey, OrgStatus, Plan, Result, TenantId, TenantStatus,
 };
 use yuantus_identity::{
     entity::{database, org, tenant},
     for_org, for_tenant,
-    query::{session, user},
+    query::{api_key, session, user},
 };
 
 use super::{App, audit};
@@ -51,6 +51,22 @@ impl App {
     pub async fn session_facts(&self, id: Uuid) -> Result<Option<SessionFacts>> {
         let found = session::live(&self.db, id).await?;
         Ok(found.map(|session| SessionFacts { user_id: session.user_id }))
+    }
+
+    /// The key of this hash, which is being used; `None` for one that is
+    /// unknown, or over.
+    pub async fn key_facts(&self, hash: &[u8; 32]) -> Result<Option<KeyFacts>> {
+        let Some(key) = api_key::use_by_hash(&self.db, hash).await? else { return Ok(None) };
+        let org = key.org_id.as_deref().map(|org| OrgId::parse("org_id", org)).transpose();
+        Ok(Some(KeyFacts {
+            id: key.id,
+            org: org.map_err(|_| unknown("api_keys.org_id", ""))?,
+            role: Role::parse(&key.role).ok_or_else(|| unknown("api_keys.role", &key.role))?,
+            tenant: key.tenant_id,
+            name: key.name,
+            owner: key.owner_id,
+            expires_at: key.expires_at.map(|end| end.timestamp().max(0).unsigned_abs()),
+        }))
     }
 
     /// What a user is in an org, in the tenant's own words; `None` for one who

@@ -26,6 +26,7 @@ impl App {
             | Change::Lost
             | Change::User(_)
             | Change::Session(_)
+            | Change::ApiKey(_)
             | Change::Member(..)
             | Change::Unknown => {}
         }

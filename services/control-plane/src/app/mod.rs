@@ -1,5 +1,6 @@
 //! The use cases, and what they work with.
 
+pub mod api_key;
 pub mod audit;
 pub mod auth;
 pub mod backup;

@@ -69,7 +69,8 @@ impl App {
         seconds: i64,
     ) -> Result<Login> {
         let refresh = opaque::generate(opaque::REFRESH_TOKEN)?;
-        session::insert_refresh_token(txn, id, opaque::hash(&refresh).to_vec()).await?;
+        session::insert_refresh_token(txn, id, opaque::hash(refresh.expose_secret()).to_vec())
+            .await?;
         let at_most = Duration::from_secs(seconds.unsigned_abs());
         let (token, good_for) = self.tokens.issue_for(&principal, at_most)?;
         Ok(Login { token, good_for, refresh: Some(refresh), principal })
@@ -78,7 +79,9 @@ impl App {
     /// Exchanges a refresh token for a token and the next refresh token.
     pub async fn refresh(&self, token: &SecretString) -> Result<Login> {
         let txn = self.begin().await?;
-        let session = match session::use_refresh_token(&txn, &opaque::hash(token)).await? {
+        let session = match session::use_refresh_token(&txn, &opaque::hash(token.expose_secret()))
+            .await?
+        {
             Refresh::Good(session) => session,
             Refresh::Reused(session) => {
                 self.end_reused(&txn, &session).await?;

@@ -250,3 +250,19 @@ pub(super) fn session(row: entity::session::Model) -> v1::Session {
         is_current: is_current(row.id),
     }
 }
+
+/// A key as the API shows it.
+pub(super) fn api_key(row: entity::api_key::Model) -> v1::ApiKey {
+    v1::ApiKey {
+        id: row.id.to_string(),
+        tenant_id: row.tenant_id,
+        org_id: row.org_id.unwrap_or_default(),
+        name: row.name,
+        prefix: row.prefix,
+        role: row.role,
+        created_by: row.created_by,
+        created_at: time(row.created_at),
+        expires_at: row.expires_at.and_then(time),
+        last_used_at: row.last_used_at.and_then(time),
+    }
+}

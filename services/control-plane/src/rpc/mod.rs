@@ -1,5 +1,6 @@
 //! gRPC handlers, one file a noun. REST calls the same ones.
 
+pub mod api_key;
 pub mod audit;
 pub mod auth;
 pub mod backup;
@@ -14,6 +15,7 @@ pub mod status;
 pub mod tenant;
 pub mod user;
 
+pub use api_key::ApiKeys;
 pub use audit::Audits;
 pub use auth::Auth;
 pub use backup::Backups;

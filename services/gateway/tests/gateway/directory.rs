@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 use yuantus_auth::{
     Principal, Role, caller,
-    tenancy::{NotReady, OrgFacts, SessionFacts, TenantFacts, UserFacts},
+    tenancy::{KeyFacts, NotReady, OrgFacts, SessionFacts, TenantFacts, UserFacts},
 };
 use yuantus_domain::{OrgKey, Plan, Result, TenantId, TenantStatus};
 use yuantus_gateway::Directory;
@@ -29,6 +29,8 @@ pub struct FakeDirectory {
     pub users: Mutex<HashMap<i32, UserFacts>>,
     /// The users' sessions.
     pub sessions: Mutex<HashMap<Uuid, SessionFacts>>,
+    /// Keys, by their hashes.
+    pub api_keys: Mutex<HashMap<[u8; 32], KeyFacts>>,
     /// `tenant/org/user` of those who are no members.
     pub strangers: Mutex<HashSet<String>>,
     /// `tenant` of every impersonation that was recorded.
@@ -99,6 +101,11 @@ impl Directory for FakeDirectory {
     async fn session(&self, id: Uuid) -> Result<Option<SessionFacts>> {
         self.note();
         Ok(self.sessions.lock().unwrap().get(&id).cloned())
+    }
+
+    async fn api_key(&self, hash: &[u8; 32]) -> Result<Option<KeyFacts>> {
+        self.note();
+        Ok(self.api_keys.lock().unwrap().get(hash).cloned())
     }
 
     async fn membership(&self, key: &OrgKey, user: i32) -> Result<Option<Vec<String>>> {

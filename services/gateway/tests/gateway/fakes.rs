@@ -13,12 +13,12 @@ use tonic::{Request, Response, Status};
 use yuantus_auth::{Caller, caller};
 use yuantus_domain::Error;
 use yuantus_proto::v1::{
-    audit_service_server::AuditService, auth_service_server::AuthService,
-    backup_service_server::BackupService, customer_service_server::CustomerService,
-    member_service_server::MemberService, migration_service_server::MigrationService,
-    operation_service_server::OperationService, org_service_server::OrgService,
-    session_service_server::SessionService, tenant_service_server::TenantService,
-    user_service_server::UserService, *,
+    api_key_service_server::ApiKeyService, audit_service_server::AuditService,
+    auth_service_server::AuthService, backup_service_server::BackupService,
+    customer_service_server::CustomerService, member_service_server::MemberService,
+    migration_service_server::MigrationService, operation_service_server::OperationService,
+    org_service_server::OrgService, session_service_server::SessionService,
+    tenant_service_server::TenantService, user_service_server::UserService, *,
 };
 
 use crate::status::{careless, status};
@@ -424,5 +424,26 @@ impl SessionService for Fake {
         _: Request<RevokeUserSessionsRequest>,
     ) -> Answer<RevokeUserSessionsResponse> {
         self.answer("SessionService/RevokeUserSessions")
+    }
+}
+
+#[tonic::async_trait]
+impl ApiKeyService for Fake {
+    async fn create_api_key(
+        &self,
+        _: Request<CreateApiKeyRequest>,
+    ) -> Answer<CreateApiKeyResponse> {
+        self.answer("ApiKeyService/CreateApiKey")
+    }
+
+    async fn list_api_keys(&self, _: Request<ListApiKeysRequest>) -> Answer<ListApiKeysResponse> {
+        self.answer("ApiKeyService/ListApiKeys")
+    }
+
+    async fn revoke_api_key(
+        &self,
+        _: Request<RevokeApiKeyRequest>,
+    ) -> Answer<RevokeApiKeyResponse> {
+        self.answer("ApiKeyService/RevokeApiKey")
     }
 }

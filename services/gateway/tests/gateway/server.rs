@@ -101,6 +101,7 @@ impl TestServer {
             users: fake.clone(),
             members: fake.clone(),
             sessions: fake.clone(),
+            api_keys: fake.clone(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,5 +1,6 @@
 //! The command line: one file per noun.
 
+mod api_key;
 mod arguments;
 mod audit;
 mod backup;
@@ -99,6 +100,9 @@ enum Command {
     /// Sessions, which logins open
     #[command(subcommand)]
     Session(sessions::Command),
+    /// API keys, which machines come with
+    #[command(subcommand, name = "apikey", visible_alias = "api-key")]
+    ApiKey(api_key::Command),
     /// Users as members of orgs
     #[command(subcommand)]
     Member(member::Command),
@@ -139,6 +143,7 @@ impl Cli {
             Command::Org(command) => command.run(&Session::open(&self.global).await?).await,
             Command::User(command) => command.run(&Session::open(&self.global).await?).await,
             Command::Session(command) => command.run(&Session::open(&self.global).await?).await,
+            Command::ApiKey(command) => command.run(&Session::open(&self.global).await?).await,
             Command::Member(command) => command.run(&Session::open(&self.global).await?).await,
             Command::Migrate(command) => command.run(&Session::open(&self.global).await?).await,
             Command::Bundle(command) => command.run(output),
@@ -172,6 +177,9 @@ mod tests {
             "backup restore tenant-1/org-1 latest --to tenant-2/org-1 --replace --wait",
             "logout --profile other",
             "session list",
+            "apikey create tenant-1 ci --role tenant_admin --days 90 -o name",
+            "apikey list tenant-1",
+            "apikey revoke tenant-1 0197aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee",
             "session list tenant-1 7 --limit 5",
             "session revoke-user tenant-1 7",
             "user create tenant-1 ann --admin --password-stdin",

@@ -10,8 +10,8 @@ use yuantus_config::{Config, Environment};
 use yuantus_control_plane::{
     app::{App, Parts, Settings, audit::Audit},
     rpc::{
-        Audits, Auth, Backups, Customers, Members, Migrations, Operations, Orgs, Sessions, Tenants,
-        Users, status::status,
+        ApiKeys, Audits, Auth, Backups, Customers, Members, Migrations, Operations, Orgs, Sessions,
+        Tenants, Users, status::status,
     },
 };
 use yuantus_gateway::{GatewaySettings, Hosts, Memory, Services, tls::TlsSettings};
@@ -144,6 +144,7 @@ impl Api {
             users: Users(app.clone()),
             members: Members(app.clone()),
             sessions: Sessions(app.clone()),
+            api_keys: ApiKeys(app.clone()),
         };
         let health = Arc::new(AppHealth(app));
         let served =

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use uuid::Uuid;
-use yuantus_auth::tenancy::{OrgFacts, SessionFacts, TenantFacts, UserFacts};
+use yuantus_auth::tenancy::{KeyFacts, OrgFacts, SessionFacts, TenantFacts, UserFacts};
 use yuantus_control_plane::app::App;
 use yuantus_domain::{OrgKey, Result, TenantId};
 use yuantus_gateway::Directory;
@@ -26,6 +26,10 @@ impl Directory for AppDirectory {
 
     async fn session(&self, id: Uuid) -> Result<Option<SessionFacts>> {
         self.0.session_facts(id).await
+    }
+
+    async fn api_key(&self, hash: &[u8; 32]) -> Result<Option<KeyFacts>> {
+        self.0.key_facts(hash).await
     }
 
     async fn membership(&self, key: &OrgKey, user: i32) -> Result<Option<Vec<String>>> {
