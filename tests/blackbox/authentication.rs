@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use prost_reflect::DynamicMessage;
-use reqwest::{Client, header};
+use reqwest::{Client, RequestBuilder, header};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
@@ -113,6 +113,13 @@ async fn nobody_gets_in_without_a_token_that_holds() {
             assert_eq!(problem(answer, 401).await["reason"], "UNAUTHENTICATED", "{context}");
         }
     }
+    for (title, token) in bad_tokens(&platform) {
+        let request = http.get(format!("{}/authz/http", api.url)).header("x-org-id", "hq");
+        let request = request.header("x-tenant-id", "acme");
+        let request = token.into_iter().fold(request, RequestBuilder::bearer_auth);
+        let answer = request.send().await.expect("answer");
+        assert_eq!(problem(answer, 401).await["reason"], "UNAUTHENTICATED", "gate with {title}");
+    }
     let list = call(&api, Some(&platform), "ListTenants", json!({})).await;
     list.expect("a good token is let in");
     for open in ["/healthz", "/readyz", "/api/v1/health", "/api/v1/openapi.json"] {
@@ -148,6 +155,12 @@ fn bad_tokens(good: &str) -> Vec<(&'static str, Option<String>)> {
     let expired = claims_of(&|c| c["exp"] = 1.into());
     let foreign = claims_of(&|c| c["aud"] = "somebody else".into());
     let endless = claims_of(&|c| drop(c.as_object_mut().expect("claims").remove("exp")));
+    let homeless = claims_of(&|c| drop(c.as_object_mut().expect("claims").remove("sid")));
+    let unknown = claims_of(&|c| c["sid"] = UUID.into());
+    let another = claims_of(&|c| c["user_id"] = 4711.into());
+    let console = claims_of(&|c| c["kind"] = "break_glass".into());
+    let key = claims_of(&|c| c["kind"] = "api_key".into());
+    let elsewhere = claims_of(&|c| c["tenant"] = "acme".into());
     vec![
         ("no token", None),
         ("nonsense", Some("x.y.z".into())),
@@ -160,6 +173,12 @@ fn bad_tokens(good: &str) -> Vec<(&'static str, Option<String>)> {
         ("time over", Some(signed(&expired, Algorithm::HS256))),
         ("another audience", Some(signed(&foreign, Algorithm::HS256))),
         ("no end", Some(signed(&endless, Algorithm::HS256))),
+        ("no session", Some(signed(&homeless, Algorithm::HS256))),
+        ("a session of nobody's", Some(signed(&unknown, Algorithm::HS256))),
+        ("another's session", Some(signed(&another, Algorithm::HS256))),
+        ("a session as a console's", Some(signed(&console, Algorithm::HS256))),
+        ("a session as a key", Some(signed(&key, Algorithm::HS256))),
+        ("another's tenant", Some(signed(&elsewhere, Algorithm::HS256))),
     ]
 }
 

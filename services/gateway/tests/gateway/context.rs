@@ -1,7 +1,8 @@
 //! Which tenant a request is for, and whether it is served.
 
 use reqwest::{Method, RequestBuilder, StatusCode, header};
-use yuantus_auth::Role;
+use secrecy::ExposeSecret;
+use yuantus_auth::{Role, opaque, tenancy::KeyFacts};
 use yuantus_domain::{Change, TenantId, TenantStatus};
 use yuantus_gateway::{AuthMode, Hosts};
 
@@ -220,4 +221,63 @@ async fn a_host_of_no_tenant_is_not_found_before_anybody_logs_in() {
     let answer = login("acme.example.com").send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(server.fake.last().caller.tenant, Some(acme()));
+}
+
+#[tokio::test]
+async fn a_session_that_is_over_is_refused_and_one_that_is_not_costs_nothing() {
+    let server = TestServer::start().await;
+    let ann = server.token("acme", Role::TenantAdmin);
+    server.directory.strangers.lock().unwrap().insert("acme/hq/7".into());
+    let ask =
+        async || current(&server, &ann).header("x-org-id", "hq").send().await.unwrap().status();
+    assert_eq!(ask().await, StatusCode::OK);
+    let asked = server.directory.asked();
+    assert_eq!(ask().await, StatusCode::OK);
+    assert_eq!(server.directory.asked(), asked, "also of one who is no member");
+    let (id, _) = server.directory.sessions.lock().unwrap().drain().next().unwrap();
+    server.memory.hear(Change::Session(id));
+    assert_eq!(ask().await, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_key_that_was_used_costs_nothing_until_it_is_told_otherwise() {
+    let server = TestServer::start().await;
+    let secret = opaque::generate(opaque::API_KEY).unwrap();
+    let secret = secret.expose_secret();
+    let (owner, _) = server.directory.add_user("acme", Role::TenantAdmin);
+    let id = uuid::Uuid::now_v7();
+    let facts = KeyFacts {
+        id,
+        tenant: "acme".into(),
+        org: None,
+        name: "ci".into(),
+        role: Role::Member,
+        owner: Some(owner),
+        expires_at: None,
+    };
+    server.directory.api_keys.lock().unwrap().insert(opaque::hash(secret), facts);
+    let ask = async || {
+        let request = server.anonymous(Method::GET, "/api/v1/admin/tenant");
+        request.header("x-api-key", secret).send().await.unwrap().status()
+    };
+    assert_eq!(ask().await, StatusCode::OK);
+    let caller = server.fake.last().caller;
+    assert_eq!(caller.principal.as_ref().unwrap().display_name(), "acme/key:ci");
+    let asked = server.directory.asked();
+    assert_eq!(ask().await, StatusCode::OK);
+    assert_eq!(server.directory.asked(), asked);
+    server.directory.api_keys.lock().unwrap().clear();
+    server.memory.hear(Change::ApiKey(id));
+    assert_eq!(ask().await, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn who_was_put_out_of_an_org_can_still_log_out() {
+    let server = TestServer::start().await;
+    let bob = server.token("acme", Role::Member);
+    server.directory.strangers.lock().unwrap().insert("acme/hq/7".into());
+    let logout = server.anonymous(Method::POST, "/api/v1/auth/logout").bearer_auth(&bob);
+    let logout = logout.header("x-org-id", "hq").send().await.unwrap();
+    assert_eq!(logout.status(), StatusCode::OK);
+    assert_eq!(server.fake.last().caller.org, None, "within no org");
 }
