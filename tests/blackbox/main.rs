@@ -27,6 +27,7 @@ mod login;
 mod member;
 mod metrics;
 mod outage;
+mod owner;
 mod paging;
 mod people;
 mod problem;

@@ -61,6 +61,23 @@ impl Principal {
         }
     }
 
+    /// Who comes with the configuration's token: a platform administrator.
+    pub fn bootstrap() -> Self {
+        let username = "bootstrap".to_owned();
+        Self { username, kind: Kind::Bootstrap, ..Self::anonymous() }
+    }
+
+    /// Who is at the server's console: a platform administrator.
+    pub fn console() -> Self {
+        Self { username: "console".to_owned(), ..Self::anonymous() }
+    }
+
+    /// Who has opened a session of `id` at the server's console.
+    pub fn break_glass(id: Uuid) -> Self {
+        let username = "break-glass".to_owned();
+        Self { username, kind: Kind::BreakGlass, session: Some(id), ..Self::anonymous() }
+    }
+
     /// Whether this is a platform administrator. The role counts in the
     /// platform's own tenant only: no tenant can hand it out.
     pub fn is_platform(&self) -> bool {

@@ -30,6 +30,17 @@ pub struct Auth {
     /// Attempts to log in that one address may make in a minute; 0: as the
     /// environment asks for.
     pub login_attempts_per_source: u32,
+    /// The address of the first platform administrator.
+    #[serde(deserialize_with = "optional::text")]
+    pub first_owner_email: Option<String>,
+    /// The password of the first platform administrator.
+    #[serde(deserialize_with = "optional::text")]
+    pub first_owner_password: Option<SecretString>,
+    /// A token for the time before there is a platform administrator.
+    #[serde(deserialize_with = "optional::text")]
+    pub bootstrap_token: Option<SecretString>,
+    /// Whether that token is good afterwards too.
+    pub bootstrap_token_always: bool,
     /// Password hashes computed at once; 0: as many as there are cores.
     pub hash_concurrency: usize,
     /// Password hashes that may wait.

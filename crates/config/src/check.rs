@@ -149,6 +149,17 @@ fn auth(config: &Config, findings: &mut Findings) {
         || previous.into_iter().all(|secret| secret.len() >= JWT_SECRET_BYTES);
     let rule = "must each have at least 32 bytes in production";
     findings.rule(strong, "auth.previous_jwt_secrets", rule);
+    let bootstrap = config.auth.bootstrap_token.as_ref();
+    let strong = config.environment == Environment::Dev
+        || bootstrap.is_none_or(|token| token.expose_secret().len() >= JWT_SECRET_BYTES);
+    let rule = "must have at least 32 characters in production";
+    findings.rule(strong, "auth.bootstrap_token", rule);
+    let email = config.auth.first_owner_email.is_some();
+    let password = config.auth.first_owner_password.is_some();
+    let rule = "must be set with first_owner_password";
+    findings.rule(email || !password, "auth.first_owner_email", rule);
+    let rule = "must be set with first_owner_email";
+    findings.rule(password || !email, "auth.first_owner_password", rule);
     findings.result(exposure(config));
     for (key, value) in [
         ("auth.token_ttl_seconds", config.auth.token_ttl_seconds),

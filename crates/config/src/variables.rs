@@ -17,9 +17,12 @@ const NAMES: &[(&str, &str)] = &[
     ("YUANTUS_AUDIT_RETENTION_MAX_ROWS", "audit.retention_max_rows"),
     ("YUANTUS_AUDIT_RETENTION_PRUNE_INTERVAL_SECONDS", "audit.prune_interval_seconds"),
     ("YUANTUS_AUTH_MODE", "auth.mode"),
+    ("YUANTUS_BOOTSTRAP_TOKEN", "auth.bootstrap_token"),
     ("YUANTUS_BUNDLE", "tenants.bundle"),
     ("YUANTUS_CORS_ORIGINS", "server.cors_origins"),
     ("YUANTUS_DATABASE_URL_TEMPLATE", "tenants.database_url_template"),
+    ("YUANTUS_FIRST_OWNER_EMAIL", "auth.first_owner_email"),
+    ("YUANTUS_FIRST_OWNER_PASSWORD", "auth.first_owner_password"),
     ("YUANTUS_HOST", "server.host"),
     ("YUANTUS_IDENTITY_DATABASE_URL", "identity.database_url"),
     ("YUANTUS_JWT_SECRET_KEY", "auth.jwt_secret"),
@@ -50,6 +53,12 @@ const NAMES: &[(&str, &str)] = &[
 
 /// Names without our prefix that are taken too. Ours win over them.
 const BARE: &[(&str, &str)] = &[
+    ("APP_HOST", "server.host"),
+    ("APP_PORT", "server.port"),
+    ("BOOTSTRAP_TOKEN", "auth.bootstrap_token"),
+    ("DATABASE_URL", "database_url"),
+    ("FIRST_OWNER_EMAIL", "auth.first_owner_email"),
+    ("FIRST_OWNER_PASSWORD", "auth.first_owner_password"),
     ("JWT_SECRET", "auth.jwt_secret"),
     ("PLATFORM_HOSTS", "tenancy.platform_hosts"),
     ("RESERVED_SUBDOMAINS", "tenancy.reserved_subdomains"),

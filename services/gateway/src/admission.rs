@@ -25,6 +25,7 @@ use crate::{
     hosts::Hosts,
     memory::Memory,
     request::RequestFacts,
+    settings::Bootstrap,
 };
 
 /// Admits callers.
@@ -32,6 +33,7 @@ pub struct Admission {
     access: AccessTable,
     mode: AuthMode,
     credentials: Credentials,
+    bootstrap: Option<Bootstrap>,
     hosts: Hosts,
     memory: Memory,
 }
@@ -71,7 +73,13 @@ impl Admission {
     /// Admits by these tokens, at these hosts.
     pub fn new(mode: AuthMode, tokens: Tokens, hosts: Hosts, memory: Memory) -> Self {
         let credentials = Credentials::new(tokens);
-        Self { access: AccessTable::new(), mode, credentials, hosts, memory }
+        let access = AccessTable::new();
+        Self { access, mode, credentials, bootstrap: None, hosts, memory }
+    }
+
+    /// Also admits by this token.
+    pub fn with_bootstrap(self, bootstrap: Option<Bootstrap>) -> Self {
+        Self { bootstrap, ..self }
     }
 
     /// Whether anybody may call `rpc`.
@@ -183,6 +191,9 @@ impl Admission {
     async fn who(&self, headers: &HeaderMap) -> Result<Option<Who>> {
         let malformed = |()| Error::Unauthenticated { message: "the token is not valid" };
         Ok(match headers::credential(headers).map_err(malformed)? {
+            Some(Credential::Token(token)) if self.is_bootstrap(token) => {
+                Some(Who::user(self.bootstrap().await?))
+            }
             Some(Credential::Token(token)) => {
                 let verified = self.credentials.verify(token)?;
                 Some(Who::user(self.current(&verified.principal).await?))
@@ -191,6 +202,20 @@ impl Admission {
             None if self.mode == AuthMode::Disabled => Some(Who::user(Principal::anonymous())),
             None => None,
         })
+    }
+
+    fn is_bootstrap(&self, token: &str) -> bool {
+        self.bootstrap.as_ref().is_some_and(|bootstrap| opaque::hash(token) == bootstrap.hash)
+    }
+
+    /// Who comes with the configuration's token, while it is good.
+    async fn bootstrap(&self) -> Result<Principal> {
+        let always = self.bootstrap.as_ref().is_some_and(|bootstrap| bootstrap.always);
+        if !always && self.memory.directory().has_owner().await? {
+            let message = "there is a platform administrator: the bootstrap token is off";
+            return Err(Error::Unauthenticated { message });
+        }
+        Ok(Principal::bootstrap())
     }
 
     /// Who comes with a key, which may do no more than its owner may now.

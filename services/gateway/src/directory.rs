@@ -25,6 +25,9 @@ pub trait Directory: Send + Sync + 'static {
     /// unknown, or over.
     async fn api_key(&self, hash: &[u8; 32]) -> Result<Option<KeyFacts>>;
 
+    /// Whether there is, or ever was, a platform administrator.
+    async fn has_owner(&self) -> Result<bool>;
+
     /// What a user is in an org; `None` for one who is no member of it.
     async fn membership(&self, key: &OrgKey, user: i32) -> Result<Option<Vec<String>>>;
 

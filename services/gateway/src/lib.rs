@@ -52,5 +52,5 @@ pub use memory::Memory;
 pub use observer::{Answered, Observer};
 pub use serve::serve;
 pub use services::Services;
-pub use settings::GatewaySettings;
+pub use settings::{Bootstrap, GatewaySettings};
 pub use yuantus_config::AuthMode;

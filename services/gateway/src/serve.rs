@@ -67,12 +67,13 @@ where
 {
     let address = listener.local_addr().map_err(|source| Error::ListenerAddress { source })?;
     let (reporter, health_service) = tonic_health::server::health_reporter();
-    let admission = Arc::new(Admission::new(
+    let admission = Admission::new(
         settings.auth_mode,
         settings.tokens.clone(),
         settings.hosts.clone(),
         settings.memory.clone(),
-    ));
+    );
+    let admission = Arc::new(admission.with_bootstrap(settings.bootstrap.clone()));
     let gate = Arc::new(Gate::new(Arc::clone(&admission), settings.to_status));
     let envoy = AuthorizationServer::new(EnvoyGate(Arc::clone(&gate)));
     let grpc = services.grpc().add_service(health_service);

@@ -11,6 +11,15 @@ use crate::{Hosts, Memory, Observer, tls::TlsSettings};
 /// Turns a domain error into a status: the one mapping of the control plane.
 pub type ToStatus = fn(yuantus_domain::Error) -> tonic::Status;
 
+/// A token that stands in the configuration.
+#[derive(Clone, Debug)]
+pub struct Bootstrap {
+    /// Its SHA-256.
+    pub hash: [u8; 32],
+    /// Whether it is good even where there is a platform administrator.
+    pub always: bool,
+}
+
 /// How the gateway behaves.
 #[derive(Clone, Debug)]
 pub struct GatewaySettings {
@@ -18,6 +27,8 @@ pub struct GatewaySettings {
     pub auth_mode: AuthMode,
     /// Verifies them.
     pub tokens: Tokens,
+    /// The token for the time before there is a platform administrator.
+    pub bootstrap: Option<Bootstrap>,
     /// What is known of tenants, orgs and users.
     pub memory: Memory,
     /// Which tenant a host stands for.
@@ -54,6 +65,7 @@ impl GatewaySettings {
         Self {
             auth_mode: AuthMode::Required,
             tokens,
+            bootstrap: None,
             memory,
             hosts: Hosts::default(),
             to_status,

@@ -13,6 +13,7 @@ pub mod member;
 pub mod migration;
 pub mod operation;
 pub mod org;
+pub mod owner;
 mod page;
 pub mod restore;
 pub mod session;

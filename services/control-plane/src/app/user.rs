@@ -115,6 +115,12 @@ impl App {
         found.ok_or_else(|| Error::not_found("user", id))
     }
 
+    /// Reads one user by its name.
+    pub async fn find_user(&self, tenant: &TenantId, name: &Username) -> Result<Option<Model>> {
+        caller::principal()?.may_act_for(tenant)?;
+        Ok(user::find(&self.db, tenant.as_str(), name.as_str()).await?)
+    }
+
     /// Reads a page of a tenant's users, in the order of their ids.
     pub async fn list_users(
         &self,

@@ -108,6 +108,10 @@ impl Directory for FakeDirectory {
         Ok(self.api_keys.lock().unwrap().get(hash).cloned())
     }
 
+    async fn has_owner(&self) -> Result<bool> {
+        Ok(true)
+    }
+
     async fn membership(&self, key: &OrgKey, user: i32) -> Result<Option<Vec<String>>> {
         self.note();
         let stranger = self.strangers.lock().unwrap().contains(&format!("{key}/{user}"));

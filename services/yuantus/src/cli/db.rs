@@ -1,6 +1,7 @@
 //! `yuantus db`: the identity database's schema. Talks to PostgreSQL itself,
 //! not to a server of ours.
 
+mod break_glass;
 mod create_admin;
 mod grant;
 
@@ -32,6 +33,9 @@ pub(crate) enum Command {
     History,
     /// Make a platform administrator, at the server's console
     CreateAdmin(create_admin::Options),
+    /// Get a platform administrator's token for a while, at the server's
+    /// console, where nobody can log in any more; the audit trail keeps why
+    BreakGlass(break_glass::Options),
     /// Let a role without ownership serve API and workers: it can add to the
     /// audit trail, but not change or delete it. Run again after an upgrade
     Grant(grant::Options),
@@ -63,6 +67,7 @@ impl Command {
             }
             Self::History => output.list(&history(&config).await?),
             Self::CreateAdmin(options) => options.run(&config).await,
+            Self::BreakGlass(options) => options.run(&config).await,
             Self::Grant(options) => options.run(&config).await,
         }
     }

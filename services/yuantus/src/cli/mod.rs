@@ -15,6 +15,8 @@ mod migrate;
 mod op;
 mod org;
 mod renew;
+mod seed_identity;
+mod seed_meta;
 mod session;
 mod sessions;
 mod tenant;
@@ -84,6 +86,11 @@ enum Command {
     /// The identity database's schema
     #[command(subcommand)]
     Db(db::Command),
+    /// Make a tenant, an org and a user where they are missing, at the server's
+    /// console
+    SeedIdentity(seed_identity::Options),
+    /// See that an org's database is there and current, at the server's console
+    SeedMeta(seed_meta::Options),
     /// Get a token and keep it in the profile
     Login(login::Options),
     /// End the session of the profile's token, and forget it
@@ -137,6 +144,8 @@ impl Cli {
             Command::Start(options) => run::start::run(options, config).await,
             Command::Worker(options) => run::worker::run(options, config).await,
             Command::Db(command) => command.run(config, output).await,
+            Command::SeedIdentity(options) => options.run(config).await,
+            Command::SeedMeta(options) => options.run(config).await,
             Command::Login(options) => options.run(&self.global).await,
             Command::Logout(options) => options.run(&self.global).await,
             Command::Tenant(command) => command.run(&Session::open(&self.global).await?).await,
@@ -170,6 +179,10 @@ mod tests {
         for line in [
             "db upgrade",
             "db current",
+            "db break-glass --reason locked-out --minutes 30",
+            "seed-identity --tenant t --org o --username admin --password admin --user-id 1 \
+             --roles admin,owner --superuser",
+            "seed-meta --tenant t --org o",
             "start --host 0.0.0.0 --port 7910",
             "worker --once --poll-interval 0.5",
             "org create tenant-1/org-1 --wait",

@@ -2,10 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use secrecy::{ExposeSecret, SecretString};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use yuantus_audit::Trail;
-use yuantus_auth::{Attempts, Passwords, Tokens, policy::Policy};
+use yuantus_auth::{Attempts, Passwords, Tokens, opaque, policy::Policy};
 use yuantus_config::{Config, Environment};
 use yuantus_control_plane::{
     app::{App, Parts, Settings, audit::Audit},
@@ -14,7 +15,8 @@ use yuantus_control_plane::{
         Tenants, Users, status::status,
     },
 };
-use yuantus_gateway::{GatewaySettings, Hosts, Memory, Services, tls::TlsSettings};
+use yuantus_domain::{Email, Error};
+use yuantus_gateway::{Bootstrap, GatewaySettings, Hosts, Memory, Services, tls::TlsSettings};
 use yuantus_identity::query::session::Life;
 use yuantus_operations::{Notifier, Watcher};
 use yuantus_tenant_data::{Connections, Limits, TenantServer};
@@ -33,6 +35,8 @@ pub(crate) struct Api {
     /// The use cases.
     pub(crate) app: App,
     settings: GatewaySettings,
+    /// Who is to be the first platform administrator.
+    owner: Option<Owner>,
     background: JoinSet<()>,
     stop_background: CancellationToken,
 }
@@ -101,7 +105,15 @@ impl Api {
         settings.audit_enabled = requests;
         settings.observer = Some(Arc::new(Recorder { trail, requests }));
         settings.tls = tls(&config.server);
-        Ok(Self { app, settings, background, stop_background: stop })
+        settings.bootstrap = bootstrap(config);
+        let owner = owner(config)?;
+        Ok(Self { app, settings, owner, background, stop_background: stop })
+    }
+
+    /// Writes what is still to be written, and ends.
+    pub(crate) async fn close(mut self) {
+        self.stop_background.cancel();
+        while self.background.join_next().await.is_some() {}
     }
 
     /// Shows metrics at `address`, where there is one, while it serves.
@@ -123,6 +135,10 @@ impl Api {
         shutdown: CancellationToken,
     ) -> Result<(), Failure> {
         let app = self.app;
+        if let Some(owner) = self.owner {
+            let ended = self.stop_background.clone();
+            self.background.spawn(make_owner(app.clone(), owner, ended));
+        }
         let (watcher, stopping) = (app.watcher.clone(), shutdown.clone());
         let ended = self.stop_background.clone();
         self.background.spawn(async move {
@@ -169,6 +185,54 @@ fn data(config: &Config) -> Result<Connections, Failure> {
         statement: data.statement_timeout(),
     };
     Ok(Connections::new(server, limits))
+}
+
+/// Between two attempts to reach an identity database that is away.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Who is to be the first platform administrator.
+struct Owner {
+    email: Email,
+    password: SecretString,
+}
+
+fn owner(config: &Config) -> Result<Option<Owner>, Failure> {
+    let auth = &config.auth;
+    let Some((email, password)) =
+        auth.first_owner_email.as_ref().zip(auth.first_owner_password.clone())
+    else {
+        return Ok(None);
+    };
+    let email = Email::parse("auth.first_owner_email", email)
+        .map_err(|error| Failure::local("read the configuration", error))?;
+    Ok(Some(Owner { email, password }))
+}
+
+/// Makes the first platform administrator, as soon as there is an identity
+/// database.
+async fn make_owner(app: App, owner: Owner, ended: CancellationToken) {
+    loop {
+        match app.ensure_first_owner(&owner.email, &owner.password).await {
+            Ok(true) => {
+                return tracing::info!(email = owner.email.as_str(), "made the first owner");
+            }
+            Ok(false) => return,
+            Err(error @ Error::InvalidArgument { .. }) => {
+                return tracing::error!(%error, "the first owner cannot be made");
+            }
+            Err(error) => tracing::debug!(%error, "the first owner cannot be made yet"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = ended.cancelled() => return,
+        }
+    }
+}
+
+fn bootstrap(config: &Config) -> Option<Bootstrap> {
+    let token = config.auth.bootstrap_token.as_ref()?;
+    let hash = opaque::hash(token.expose_secret());
+    Some(Bootstrap { hash, always: config.auth.bootstrap_token_always })
 }
 
 /// How often somebody may try to log in.

@@ -32,6 +32,10 @@ impl Directory for AppDirectory {
         self.0.key_facts(hash).await
     }
 
+    async fn has_owner(&self) -> Result<bool> {
+        self.0.has_owner().await
+    }
+
     async fn membership(&self, key: &OrgKey, user: i32) -> Result<Option<Vec<String>>> {
         self.0.membership(key, user).await
     }

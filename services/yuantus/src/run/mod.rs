@@ -2,6 +2,7 @@
 
 mod api;
 mod common;
+mod console;
 pub(crate) mod dev;
 mod directory;
 mod health;
@@ -17,6 +18,7 @@ use yuantus_config::{Config, Loaded, LogFormat, Purpose};
 
 use crate::failure::Failure;
 pub(crate) use common::refused;
+pub(crate) use console::at_console;
 
 /// Reads the configuration of this process, `above` winning over the
 /// environment, and begins to log as it says.

@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, path::Path};
 
 use clap::Args;
-use yuantus_config::Purpose;
+use uuid::Uuid;
+use yuantus_config::{Config, Purpose};
 
 use super::{
     common::{Common, Hangup, stop_signal},
@@ -25,6 +26,15 @@ pub(crate) struct Options {
     /// Address and port to show metrics at, instead of `metrics.worker_listen`
     #[arg(long, value_name = "ADDRESS:PORT")]
     metrics_listen: Option<SocketAddr>,
+}
+
+/// Does what there is to do, beside the workers that run.
+pub(crate) async fn work_once(config: &Config) -> Result<(), Failure> {
+    let shutdown = stop_signal(Hangup::Stops)?;
+    let mut config = config.clone();
+    config.worker.node_id = Some(format!("once-{}", Uuid::now_v7()));
+    let common = Common::new(&config)?;
+    run_operations(&config, common, true, None, shutdown).await
 }
 
 /// Works until told to stop.

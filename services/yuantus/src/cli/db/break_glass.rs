@@ -1,0 +1,43 @@
+//! `yuantus db break-glass`: a platform administrator for a while, where
+//! nobody can log in any more. Whoever can write to the identity database and
+//! knows the secret that signs tokens may open one; the audit trail says why.
+
+use std::time::Duration;
+
+use clap::Args;
+use secrecy::ExposeSecret;
+use yuantus_auth::Tokens;
+use yuantus_config::Config;
+use yuantus_control_plane::app::owner::break_glass;
+use yuantus_identity::connect;
+
+use crate::{failure::Failure, output::note, run::refused};
+
+/// Options of `db break-glass`.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Why; the audit trail keeps it
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// How many minutes the token is good for
+    #[arg(long, value_name = "MINUTES", default_value_t = 15,
+        value_parser = clap::value_parser!(u64).range(1..=240))]
+    minutes: u64,
+}
+
+impl Options {
+    /// Opens the session and writes its token to stdout.
+    pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
+        let failed = |error| Failure::local("break the glass", error);
+        let good_for = Duration::from_secs(self.minutes * 60);
+        let tokens =
+            Tokens::new(&config.auth.jwt_secret, good_for).map_err(|error| failed(error.into()))?;
+        let url = config.identity_url().map_err(refused)?;
+        let db = connect(&url, 1, "yuantus:db")
+            .map_err(|error| Failure::local("use the identity database", error))?;
+        let token = break_glass(&db, &tokens, &self.reason, good_for).await.map_err(failed)?;
+        note(&format!("a platform administrator's, for {} minutes; recorded", self.minutes));
+        println!("{}", token.expose_secret());
+        Ok(())
+    }
+}
