@@ -21,6 +21,7 @@ mod docs;
 mod gate;
 mod idempotency;
 mod input;
+mod isolation;
 mod lane;
 mod lifecycle;
 mod login;

@@ -32,8 +32,9 @@ pub fn connect(url: &Url, max_connections: u32, name: &str) -> Result<DatabaseCo
     Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
 }
 
-/// Creates the identity database where the server has none of its name yet.
-/// Answers whether it did.
+/// Creates the identity database where the server has none of its name yet,
+/// and lets nobody else connect to it: tenants' roles may be on the same server.
+/// Answers whether it created it.
 pub async fn create_if_missing(url: &Url) -> Result<bool> {
     let name = url.path().trim_start_matches('/').to_owned();
     let maintenance = options(url)?.database("postgres").application_name("yuantus:db");
@@ -45,13 +46,19 @@ pub async fn create_if_missing(url: &Url) -> Result<bool> {
             .fetch_one(&mut connection)
             .await
             .during("look for identity database")?;
+    let quoted = format!("\"{}\"", name.replace('"', "\"\""));
     if !exists {
-        let create = format!("CREATE DATABASE \"{}\"", name.replace('"', "\"\""));
+        let create = format!("CREATE DATABASE {quoted}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(create))
             .execute(&mut connection)
             .await
             .during("create identity database")?;
     }
+    let close = format!("REVOKE CONNECT, TEMPORARY ON DATABASE {quoted} FROM PUBLIC");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(close))
+        .execute(&mut connection)
+        .await
+        .during("close identity database")?;
     connection.close().await.during("close connection")?;
     Ok(!exists)
 }

@@ -12,15 +12,18 @@ pub async fn grant(db: &DatabaseConnection, role: &str) -> Result<()> {
     // A name cannot be a parameter of GRANT: `format` quotes it.
     let quoted = Statement::from_sql_and_values(
         DbBackend::Postgres,
-        "SELECT format('%I', $1::text) AS role, format('%I', current_schema()) AS schema",
+        "SELECT format('%I', $1::text) AS role, format('%I', current_schema()) AS schema,
+            format('%I', current_database()) AS database",
         [role.into()],
     );
     let names = txn.query_one_raw(quoted).await.during("quote role")?;
     let names = names.ok_or(sea_orm::DbErr::RecordNotFound("role".into())).during("quote role")?;
     let role: String = names.try_get("", "role").during("quote role")?;
     let schema: String = names.try_get("", "schema").during("quote role")?;
+    let database: String = names.try_get("", "database").during("quote role")?;
     let sql = format!(
-        "GRANT USAGE ON SCHEMA {schema} TO {role};
+        "GRANT CONNECT ON DATABASE {database} TO {role};
+         GRANT USAGE ON SCHEMA {schema} TO {role};
          GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role};
          GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role};
          ALTER DEFAULT PRIVILEGES IN SCHEMA {schema}
