@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 step() { printf '\n== %s (%ss)\n' "$1" "$SECONDS"; }
 
 step 'packages'
-scripts/packages.sh build-essential ca-certificates chromium nginx-light postgresql restic
+scripts/packages.sh build-essential ca-certificates chromium nginx-light postgresql python3-venv restic
 
 step 'format'
 cargo fmt --all --check
@@ -17,6 +17,8 @@ step 'build'
 cargo build --workspace --locked
 step 'bundles of published packages'
 scripts/bundle_of_a_package.sh
+step 'a Python client'
+scripts/python_client.sh
 step 'tests'
 cargo test --workspace --locked "$@"
 step 'done'

@@ -32,6 +32,7 @@ mod owner;
 mod paging;
 mod people;
 mod problem;
+mod python;
 mod quiet;
 mod restic;
 mod rpc;
