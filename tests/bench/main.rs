@@ -7,9 +7,14 @@
 
 mod assignment;
 mod backup;
+mod bare;
+mod data;
 mod database;
 mod dump;
 mod engine;
+mod gateway;
+mod http;
+mod listing;
 mod memory;
 mod migration;
 mod pool;
@@ -55,22 +60,30 @@ impl Arguments {
     }
 }
 
-// What is measured is on the other side of the sockets: a client of one thread
-// wakes nobody but itself.
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let ended = tokio::select! {
-        ended = take(&arguments) => ended,
-        // Leaving the future ends all servers.
-        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+fn main() -> ExitCode {
+    // Before anything else: the baseline of the gateway is this program too.
+    let served = match std::env::args().nth(1).as_deref() {
+        Some(bare::ARGUMENT) => bare::serve(),
+        _ => measured(),
     };
-    match ended {
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// What is measured is on the other side of the sockets: a client of one thread
+/// wakes nobody but itself.
+#[tokio::main(flavor = "current_thread")]
+async fn measured() -> Result<()> {
+    let arguments = Arguments::parse();
+    tokio::select! {
+        ended = take(&arguments) => ended,
+        // Leaving the future ends all servers.
+        _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
     }
 }
 
@@ -99,6 +112,15 @@ async fn take(arguments: &Arguments) -> Result<()> {
     }
     if arguments.wants(memory::NAMES) {
         print(memory::measure(&size).await?)?;
+    }
+    if arguments.wants(gateway::NAMES) {
+        print(gateway::measure(&size).await?)?;
+    }
+    if arguments.wants(listing::NAMES) {
+        print(listing::measure(&size).await?)?;
+    }
+    if arguments.wants(data::NAMES) {
+        print(data::measure(&size).await?)?;
     }
     Ok(())
 }

@@ -41,7 +41,7 @@ pub(crate) async fn measure(size: &Size) -> Result<Vec<Measure>> {
 }
 
 /// Megabytes of memory that a process holds.
-fn resident(process: &Child) -> Result<f64> {
+pub(crate) fn resident(process: &Child) -> Result<f64> {
     let path = format!("/proc/{}/status", process.id());
     let status = std::fs::read_to_string(&path)?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::Result;
 
 /// Every measure, in the order in which they are taken.
-pub(crate) const NAMES: [&str; 8] = [
+pub(crate) const NAMES: [&str; 15] = [
     "provision_p50",
     "provision_p99",
     "provision_vs_migrate",
@@ -16,6 +16,13 @@ pub(crate) const NAMES: [&str; 8] = [
     "restore",
     "memory_start",
     "memory_worker",
+    "tenant_rps",
+    "tenant_p99",
+    "authz_rps",
+    "authz_p99",
+    "listing",
+    "data_memory",
+    "data_connections",
 ];
 
 /// What a measure's ratio is to be.

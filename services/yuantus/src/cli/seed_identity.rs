@@ -86,7 +86,10 @@ impl Options {
         let (key, username, roles) = parse().map_err(|error| Failure::local("seed", error))?;
         let password = match self.password {
             Some(password) => password,
-            None => read_password(self.password_stdin, &format!("{}/{username}", self.tenant))?,
+            None => read_password(
+                self.password_stdin,
+                &format!("{}/{}", self.tenant, username.as_str()),
+            )?,
         };
         Ok(Seed {
             key,
@@ -115,7 +118,7 @@ impl Seed {
         let user = self.user(app).await?;
         let who = Who::Id(user);
         let member = app.add_member(&self.key, &who, self.roles, true).await;
-        say(&format!("member {} of {}", self.username, self.key), member)
+        say(&format!("member {} of {}", self.username.as_str(), self.key), member)
     }
 
     /// The user's id.
@@ -130,7 +133,7 @@ impl Seed {
             id: self.user_id,
         };
         let made = app.create_user(new).await;
-        let what = format!("user {}", self.username);
+        let what = format!("user {}", self.username.as_str());
         match made {
             Ok(user) => {
                 note(&format!("{what}: made"));

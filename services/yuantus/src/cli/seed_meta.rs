@@ -64,11 +64,14 @@ async fn newest(app: &App, key: &OrgKey) -> Result<Model, Failure> {
         org: Some(key.org.clone()),
         ..Filter::default()
     };
-    let page = app.list_operations(filter, PageSize::default(), "").await.map_err(failed)?;
+    let page = app
+        .list_operations(filter, PageSize::parse(0).map_err(failed)?, "")
+        .await
+        .map_err(failed)?;
     let made = page.items.into_iter().find(|operation| {
         [OperationType::CreateDatabase, OperationType::RestoreDatabase]
             .iter()
-            .any(|kind| kind.as_str() == operation.r#type)
+            .any(|kind| kind.as_str() == operation.kind)
     });
     let missing = || failed(yuantus_domain::Error::not_found("operation of org", key));
     let operation = made.ok_or_else(missing)?;
