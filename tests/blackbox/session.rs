@@ -86,10 +86,8 @@ async fn a_refresh_token_is_good_once_and_used_again_ends_the_session() {
         nobody.refused(Method::POST, REFRESH, refresh, 401).await;
     }
     assert_eq!(open_door(&api, &other).await, 200, "another session goes on");
-    assert_eq!(
-        actions(&env, "session.re%").await,
-        ["session.refresh", "session.refresh", "session.reuse"]
-    );
+    assert_eq!(actions(&env, "session.refresh").await.len(), 2);
+    assert_eq!(actions(&env, "session.reuse").await.len(), 1);
     // Nothing that could be used is kept.
     let sql = "SELECT string_agg(r::text, ' ') FROM refresh_tokens r";
     let kept: String =
@@ -227,8 +225,7 @@ async fn the_command_line_stays_logged_in_until_it_logs_out() {
     run(&login, ADMIN_PASSWORD).await.succeeded();
     let kept = || fs::read_to_string(&profile).expect("profile");
     let before = kept();
-    // Longer than the leeway of a token.
-    tokio::time::sleep(std::time::Duration::from_secs(7)).await;
+    // It is always about to end.
     run("tenant list", "").await.succeeded();
     assert_ne!(kept(), before, "the new tokens are kept");
     // Side by side they take turns: nobody comes with a token that was used.

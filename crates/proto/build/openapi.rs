@@ -24,10 +24,9 @@ pub fn complete(generated: &str, pool: &DescriptorPool) -> Result<String, Box<dy
     let mut doc: Value = serde_json::from_str(generated)?;
     doc["info"]["description"] = DESCRIPTION.into();
     doc["info"]["license"] = json!({"name": "Apache-2.0", "identifier": "Apache-2.0"});
-    doc["security"] = json!([{"bearer": []}, {"api_key": []}]);
+    doc["security"] = json!([{"bearer": []}]);
     doc["components"]["securitySchemes"] = json!({
-        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-        "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     });
     let mut tags = Vec::new();
     for service in pool.services().filter(|s| s.package_name().starts_with("yuantus.")) {

@@ -159,7 +159,8 @@ impl Admission {
         let host = self.hosts.tenant(asked.host)?;
         let mut context = context::resolve(principal, asked.headers, host)?;
         // Nobody is told to be somebody where all are the same.
-        context.impersonating &= principal.is_some_and(|principal| principal.user_id != 0);
+        let somebody = |p: &Principal| p.user_id != 0 || p.kind != Kind::User;
+        context.impersonating &= principal.is_some_and(somebody);
         let named = access.scope == Scope::None || access.names_tenant;
         if context.tenant.is_none() && (!named || access.scope == Scope::Org) {
             return Err(Error::MissingContext { field: "tenant_id" });

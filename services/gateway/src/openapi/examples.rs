@@ -33,7 +33,7 @@ pub fn of(field: &str, schema: &Value) -> Option<Value> {
         "id" if schema.get("pattern").is_some() => "acme".into(),
         "tenant_id" | "target_tenant_id" => "acme".into(),
         "org_id" | "target_org_id" => "hq".into(),
-        "operation_id" | "backup_id" | "customer_id" => ID.into(),
+        "operation_id" | "backup_id" | "customer_id" | "session_id" | "api_key_id" => ID.into(),
         "user_id" => 7.into(),
         "username" | "admin_username" => "ann".into(),
         "name" => "Acme Inc.".into(),

@@ -16,10 +16,10 @@ const SAYING: &str = r"^[^\u0000-\u001f\u007f-\u009f]*[!-~][^\u0000-\u001f\u007f
 pub fn required(message: &str) -> &'static [&'static str] {
     match message {
         "CreateTenantRequest" | "CreateOrgRequest" => &["id"],
-        "LoginRequest" => &["tenant_id", "username", "password"],
+        "LoginRequest" | "LoginToPlatformRequest" | "ResetPasswordRequest" => &["password"],
+        "RefreshTokenRequest" => &["refresh_token"],
         "CreateUserRequest" => &["username", "password"],
-        "ResetPasswordRequest" => &["password"],
-        "CreateCustomerRequest" => &["name"],
+        "CreateCustomerRequest" | "CreateApiKeyRequest" => &["name"],
         "SwitchOrgRequest" => &["org_id"],
         _ => &[],
     }
@@ -63,6 +63,10 @@ fn limit(message: &str, field: &str, required: bool) -> Option<Value> {
         "name" if message.ends_with("CustomerRequest") => {
             json!({"minLength": 1, "maxLength": 200, "pattern": SAYING})
         }
+        "name" if message == "CreateApiKeyRequest" => json!({"pattern": whole(USERNAME, true)}),
+        "role" => json!({"enum": ["", "member", "tenant_admin", "platform_admin"]}),
+        "ttl_seconds" => json!({"minimum": 0}),
+        "refresh_token" => json!({"minLength": 1}),
         "phone" => json!({"maxLength": 50, "pattern": LINE}),
         "notes" => json!({"maxLength": 10_000, "pattern": r"^[^\u0000]*$"}),
         "name" => json!({"maxLength": 200, "pattern": LINE}),
