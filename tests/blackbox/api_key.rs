@@ -73,8 +73,10 @@ async fn a_key_is_good_everywhere_until_it_is_revoked_or_ends() {
     assert_eq!(ann.get(KEYS).await["items"], json!([]));
     make(&ann, KEYS, json!({"name": "ci"})).await;
 
-    let (_, short) = make(&ann, KEYS, json!({"name": "short", "ttl_seconds": 2})).await;
-    assert_eq!(doors(&api, ("x-api-key", &short)).await, 200);
+    let (_, long) = make(&ann, KEYS, json!({"name": "long", "ttl_seconds": 3600})).await;
+    assert_eq!(doors(&api, ("x-api-key", &long)).await, 200);
+    assert!(ann.get(KEYS).await["items"][0]["expires_at"].is_string(), "newest first");
+    let (_, short) = make(&ann, KEYS, json!({"name": "short", "ttl_seconds": 1})).await;
     doors_become(&api, ("x-api-key", &short), 401).await;
     let both = Client::new().get(format!("{}/api/v1/auth/me", api.url)).bearer_auth(&ann.token);
     problem(both.header("x-api-key", &short).send().await.expect("answer"), 401).await;
@@ -86,7 +88,7 @@ async fn a_key_is_good_everywhere_until_it_is_revoked_or_ends() {
         WHERE action LIKE 'api_key.%'";
     let told: Vec<String> =
         sqlx::query_scalar(sql).fetch_one(&mut env.identity().await).await.expect(sql);
-    let expected = ["create", "revoke", "create", "create"];
+    let expected = ["create", "revoke", "create", "create", "create"];
     assert_eq!(told, expected.map(|action| format!("api_key.{action} acme/ann")));
     api.child.terminate().await;
     assert_quiet(&api.child, &[]);

@@ -93,6 +93,15 @@ pub async fn insert_refresh_token(
         .map(drop)
 }
 
+/// The session of the refresh token of that hash, used or not.
+pub async fn of_refresh_token(db: &impl ConnectionTrait, hash: &[u8]) -> Result<Option<Model>> {
+    let known = "SELECT session_id FROM refresh_tokens WHERE hash = $1";
+    match session_of(db, known, hash).await? {
+        Some(id) => by_id(db, id).await,
+        None => Ok(None),
+    }
+}
+
 /// Uses up the refresh token of that hash, if it is one that can be.
 pub async fn use_refresh_token(db: &impl ConnectionTrait, hash: &[u8]) -> Result<Refresh> {
     let used = "UPDATE refresh_tokens SET used_at = now()
@@ -100,11 +109,7 @@ pub async fn use_refresh_token(db: &impl ConnectionTrait, hash: &[u8]) -> Result
     if let Some(id) = session_of(db, used, hash).await? {
         return Ok(by_id(db, id).await?.map_or(Refresh::Unknown, Refresh::Good));
     }
-    let known = "SELECT session_id FROM refresh_tokens WHERE hash = $1";
-    match session_of(db, known, hash).await? {
-        Some(id) => Ok(by_id(db, id).await?.map_or(Refresh::Unknown, Refresh::Reused)),
-        None => Ok(Refresh::Unknown),
-    }
+    Ok(of_refresh_token(db, hash).await?.map_or(Refresh::Unknown, Refresh::Reused))
 }
 
 async fn session_of(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sea_orm::TransactionTrait;
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use secrecy::SecretString;
 use serde_json::json;
 use yuantus_auth::{Kind, Passwords, Principal, Role, caller, policy::Policy};
@@ -111,7 +111,7 @@ impl App {
         }
         let mut principal = principal(&user)?;
         if let Some(org) = org {
-            if !self.may_enter(&principal, &org).await? {
+            if !may_enter(&self.db, &principal, &org).await? {
                 return Err(Error::denied(format!("not a member of org `{org}`")));
             }
             principal.org = Some(org);
@@ -131,17 +131,6 @@ impl App {
         Ok(login)
     }
 
-    /// Whether a user may work in an org of the own tenant: members may, and
-    /// the tenant's administrators.
-    pub(super) async fn may_enter(&self, user: &Principal, org: &OrgId) -> Result<bool> {
-        let tenant = TenantId::parse("tenant_id", &user.tenant)?;
-        let key = OrgKey { tenant, org: org.clone() };
-        Ok(match user.is_tenant_admin() {
-            true => for_org(&key).org(&self.db).await?.is_some(),
-            false => self.membership(&key, user.user_id).await?.is_some(),
-        })
-    }
-
     /// Records that an attempt was one too many, if it was.
     fn attempt(
         &self,
@@ -159,7 +148,7 @@ impl App {
     /// A token of the caller's session for another org.
     pub async fn switch_org(&self, org: OrgId) -> Result<Login> {
         let (mut principal, id) = super::session::own_session()?;
-        if !self.may_enter(&principal, &org).await? {
+        if !may_enter(&self.db, &principal, &org).await? {
             return Err(Error::denied(format!("not a member of org `{org}`")));
         }
         let txn = self.begin().await?;
@@ -227,6 +216,24 @@ impl App {
         let policy = self.settings.password_policy;
         ensure_platform_admin(&self.db, &self.passwords, policy, username, password).await
     }
+}
+
+/// Whether a user may work in an org of the own tenant: members may, and the
+/// tenant's administrators.
+pub(super) async fn may_enter(
+    db: &impl ConnectionTrait,
+    user: &Principal,
+    org: &OrgId,
+) -> Result<bool> {
+    let tenant = TenantId::parse("tenant_id", &user.tenant)?;
+    let key = OrgKey { tenant, org: org.clone() };
+    Ok(match user.is_tenant_admin() {
+        true => for_org(&key).org(db).await?.is_some(),
+        false => {
+            let member = for_org(&key).member(db, user.user_id).await?;
+            member.is_some_and(|member| member.is_active)
+        }
+    })
 }
 
 /// A user as who calls.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use yuantus_auth::{Kind, Principal, caller, opaque};
 use yuantus_domain::{Error, OrgId, PageSize, Result, TenantId, id::PLATFORM};
 use yuantus_identity::{
-    entity::session::Model,
+    entity::{session::Model, user::Model as User},
     for_tenant,
     query::{
         session::{self, NewSession, Refresh, USER},
@@ -21,7 +21,11 @@ use yuantus_identity::{
     },
 };
 
-use super::{App, Page, audit, auth::Login, page};
+use super::{
+    App, Page, audit,
+    auth::{Login, may_enter, principal},
+    page,
+};
 
 /// What is said to who comes with a session that is over.
 pub(super) const ENDED: Error = Error::Unauthenticated { message: "the session has ended" };
@@ -78,24 +82,28 @@ impl App {
 
     /// Exchanges a refresh token for a token and the next refresh token.
     pub async fn refresh(&self, token: &SecretString) -> Result<Login> {
+        let hash = opaque::hash(token.expose_secret());
         let txn = self.begin().await?;
-        let session = match session::use_refresh_token(&txn, &opaque::hash(token.expose_secret()))
-            .await?
-        {
+        let Some(known) = session::of_refresh_token(&txn, &hash).await? else {
+            self.record_refusal("session.refresh_fail", PLATFORM, "auth", json!({}), "unknown");
+            return Err(NOT_VALID);
+        };
+        // The user before what is the user's, as whoever deletes one does.
+        let user = match known.user_id {
+            Some(id) => user::lock_by_id(&txn, id).await?.filter(|user| user.is_active),
+            None => None,
+        };
+        let session = match session::use_refresh_token(&txn, &hash).await? {
             Refresh::Good(session) => session,
             Refresh::Reused(session) => {
-                self.end_reused(&txn, &session).await?;
+                Self::end_reused(&txn, &session).await?;
                 self.commit(txn).await?;
                 return Err(NOT_VALID);
             }
-            Refresh::Unknown => {
-                self.record_refusal("session.refresh_fail", PLATFORM, "auth", json!({}), "unknown");
-                return Err(NOT_VALID);
-            }
+            Refresh::Unknown => return Err(NOT_VALID),
         };
-        let Some(principal) = self.principal_of(&txn, &session).await? else {
-            return Err(NOT_VALID);
-        };
+        let user = user.ok_or(NOT_VALID)?;
+        let principal = Self::principal_of(&txn, &session, &user).await?;
         let org = principal.org.as_ref().map(OrgId::as_str);
         let life = self.settings.session_life;
         let Some(seconds) = session::extend(&txn, session.id, org, life).await? else {
@@ -108,30 +116,27 @@ impl App {
         Ok(login)
     }
 
-    async fn end_reused(&self, txn: &impl ConnectionTrait, session: &Model) -> Result<()> {
+    async fn end_reused(txn: &impl ConnectionTrait, session: &Model) -> Result<()> {
         let ended = session::revoke(txn, session.id, "a refresh token was used twice").await?;
         let details = json!({ "user_id": session.user_id, "ended": ended });
         let tenant = &session.tenant_id;
         audit::record(txn, "session.reuse", tenant, "", session_name(session.id), details).await
     }
 
-    /// Whose a session is, if the user may still come in. The org is kept for
-    /// as long as the user may work in it.
+    /// The user of a session as who calls. The org is kept for as long as the
+    /// user may work in it.
     async fn principal_of(
-        &self,
         txn: &impl ConnectionTrait,
         session: &Model,
-    ) -> Result<Option<Principal>> {
-        let Some(id) = session.user_id else { return Ok(None) };
-        let user = user::lock_by_id(txn, id).await?.filter(|user| user.is_active);
-        let Some(user) = user else { return Ok(None) };
-        let mut principal = super::auth::principal(&user)?;
+        user: &User,
+    ) -> Result<Principal> {
+        let mut principal = principal(user)?;
         principal.session = Some(session.id);
         if let Some(org) = &session.org_id {
             let org = OrgId::parse("org_id", org)?;
-            principal.org = self.may_enter(&principal, &org).await?.then_some(org);
+            principal.org = may_enter(txn, &principal, &org).await?.then_some(org);
         }
-        Ok(Some(principal))
+        Ok(principal)
     }
 
     /// Ends the caller's own session.
@@ -149,7 +154,7 @@ impl App {
     pub async fn list_own_sessions(&self, size: PageSize, token: &str) -> Result<Page<Model>> {
         let principal = own()?;
         let tenant = TenantId::parse("tenant_id", &principal.tenant)?;
-        self.sessions(&tenant, principal.user_id, size, token).await
+        self.sessions(&tenant, principal.user_id, size, page::cursor(token)?).await
     }
 
     /// Ends one of the caller's own sessions.
@@ -168,8 +173,9 @@ impl App {
         size: PageSize,
         token: &str,
     ) -> Result<Page<Model>> {
+        let before = page::cursor(token)?;
         self.get_user(tenant, user).await?;
-        self.sessions(tenant, user, size, token).await
+        self.sessions(tenant, user, size, before).await
     }
 
     /// Ends one session of a user, or all; answers how many.
@@ -198,9 +204,8 @@ impl App {
         tenant: &TenantId,
         user: i32,
         size: PageSize,
-        token: &str,
+        before: Option<Uuid>,
     ) -> Result<Page<Model>> {
-        let before: Option<Uuid> = page::cursor(token)?;
         let rows = for_tenant(tenant).sessions(&self.db, user, before, page::limit(size)).await?;
         Ok(Page::of(rows, size, |session| session.id.to_string()))
     }

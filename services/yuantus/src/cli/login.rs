@@ -43,6 +43,7 @@ impl Options {
             username: self.username.clone(),
             password: self.password(&server)?,
             org_id: self.org.clone(),
+            email: String::new(),
         };
         let answer = client.auth().login(request).await.map_err(|status| client.refused(status))?;
         let answer = answer.into_inner();
