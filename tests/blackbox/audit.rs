@@ -10,7 +10,7 @@ use yuantus_proto::{
 use yuantus_test_support::{Api, TestEnv, backup_id};
 
 use crate::{
-    authentication::login, customer::add, quiet::assert_quiet, rpc, settle::settle,
+    authentication::login, customer::add, file::upload, quiet::assert_quiet, rpc, settle::settle,
     tidy::assert_tidy,
 };
 
@@ -54,6 +54,16 @@ fn change(name: &str, world: &World) -> Value {
         "VerifyBackup" | "RestoreBackup" => backup,
         "CreateCustomer" => json!({"name": "Ann"}),
         "UpdateCustomer" => json!({"customer_id": world.customer, "name": "Bob"}),
+        "UpdateOrg" => json!({"tenant_id": "acme", "org_id": "hq", "name": "Head quarters"}),
+        "UpdatePolicy" => {
+            json!({"tenant_id": "acme", "area": "payments", "policy": {"daily": 7}})
+        }
+        "TestAudit" => json!({}),
+        "ExportTenant" => json!({"tenant_id": "acme"}),
+        "RestoreTenant" => {
+            json!({"format": "yuantus.tenant-export/1", "tenant": {"id": "acme"}})
+        }
+        "DeleteFile" => json!({"file_id": world.file}),
         "DeleteCustomer" => json!({"customer_id": world.customer}),
         "CancelOperation" => json!({"operation_id": world.pending}),
         "RetryOperation" => json!({"operation_id": world.cancelled}),
@@ -68,6 +78,8 @@ struct World {
     backup: String,
     /// A customer of acme/hq.
     customer: String,
+    /// A file of acme/hq.
+    file: String,
     /// An operation that was cancelled.
     cancelled: String,
     /// An operation that is still to be done.
@@ -91,6 +103,9 @@ impl World {
         let customer = add(api, "acme", "Ann").await;
         let backup = api.create_backup("acme", "hq").await;
         api.succeed(&backup).await;
+        // The backup that is restored does not know of it.
+        let file = upload(api, "acme", "plan.pdf", b"a plan").await;
+        let file = file["id"].as_str().expect("id").to_owned();
         worker.terminate().await;
         let cancelled = api.create_backup("acme", "hq").await;
         let request = v1::CancelOperationRequest { operation_id: cancelled.id.clone() };
@@ -110,7 +125,7 @@ impl World {
         let sql = "SELECT id::text FROM sessions";
         let session = sqlx::query_scalar(sql).fetch_one(&mut env.identity().await).await;
         let session = session.expect("session");
-        Self { backup, customer, cancelled: cancelled.id, pending, bob, carl, key, session }
+        Self { backup, customer, file, cancelled: cancelled.id, pending, bob, carl, key, session }
     }
 }
 

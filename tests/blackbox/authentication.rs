@@ -79,6 +79,7 @@ pub fn of_beta(method: &prost_reflect::MethodDescriptor, operation: &str, backup
             "session_id" | "api_key_id" => UUID.into(),
             "name" if method.name() == "CreateApiKey" => "ci".into(),
             "customer_id" => "7".into(),
+            "area" => "payments".into(),
             "username" if method.name() == "AddMember" => continue,
             "username" => "ann".into(),
             "user_id" => 1.into(),

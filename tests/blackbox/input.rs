@@ -47,9 +47,11 @@ fn good(method: &MethodDescriptor) -> Value {
             }
             "tenant_id" | "target_tenant_id" => "acme",
             "org_id" | "target_org_id" | "id" => "hq",
-            "backup_id" | "operation_id" | "customer_id" | "session_id" | "api_key_id" => UUID,
+            "backup_id" | "operation_id" | "customer_id" | "file_id" | "session_id"
+            | "api_key_id" => UUID,
             "refresh_token" => "yr_nothing",
             "name" => "Ann",
+            "area" => "payments",
             "username" => "ann",
             "password" => "secret",
             _ => continue,
@@ -163,6 +165,11 @@ fn bad_values(method: &MethodDescriptor, field: &str) -> Vec<(Value, Rule)> {
         "id" => ids("id", true),
         "tenant_id" => ids("tenant_id", false),
         "org_id" => ids("org_id", false),
+        "area" => ids("area", false),
+        "version" => named("version", vec![((-1).into(), "must not be negative")]),
+        "expected_version" => {
+            named("expected_version", vec![((-1).into(), "must not be negative")])
+        }
         "target_tenant_id" => ids("target_tenant_id", true),
         "target_org_id" => ids("target_org_id", true),
         "operation_id" => named("operation_id", texts(&["0197", "a b", "'--"], "must be a UUID")),
@@ -180,6 +187,7 @@ fn bad_values(method: &MethodDescriptor, field: &str) -> Vec<(Value, Rule)> {
         }
         "session_id" => named("session_id", texts(&["0197", "a b", "'--"], "must be a UUID")),
         "refresh_token" => named("refresh_token", texts(&[""], "must not be empty")),
+        "file_id" => named("file_id", texts(&["0197", "1 2", "'--"], "must be a UUID")),
         "page_size" => {
             let rule = "must be 1 to 1000";
             named("page_size", [-1, 1001, i32::MIN].map(|n| (n.into(), rule)).to_vec())

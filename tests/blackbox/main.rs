@@ -1,5 +1,6 @@
 //! Black-box tests: the real binary, PostgreSQL, and S3 over HTTP.
 
+mod adapters;
 mod api_key;
 mod audit;
 mod audit_chain;
@@ -18,6 +19,8 @@ mod customer;
 mod data;
 mod dev;
 mod docs;
+mod export;
+mod file;
 mod gate;
 mod idempotency;
 mod input;

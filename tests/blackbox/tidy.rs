@@ -7,7 +7,7 @@ use yuantus_test_support::TestEnv;
 
 /// Asserts that nothing is unfinished and nothing is left over: no operation
 /// in the queue, no database or role without an org, a spare or a tombstone,
-/// no object without a complete backup.
+/// no object without a complete backup or a file, no file without its object.
 pub async fn assert_tidy(env: &TestEnv) {
     let mut identity = env.identity().await;
     let unfinished: Vec<String> = sqlx::query_scalar(
@@ -76,10 +76,34 @@ pub async fn assert_tidy(env: &TestEnv) {
             .await
             .expect("backups");
     let objects = env.store().list("").await.expect("objects");
-    let strays: Vec<_> = objects
+    let strays: BTreeSet<String> = objects
         .iter()
         .filter(|object| !prefixes.iter().any(|prefix| object.key.starts_with(prefix)))
+        .map(|object| object.key.clone())
         .collect();
-    assert!(strays.is_empty(), "objects of no complete backup: {strays:?}");
+    let files = files(env).await;
+    assert_eq!(strays, files, "objects of no complete backup, and those of files");
     identity.close().await.expect("close");
+}
+
+/// The objects that files of the orgs' databases name.
+async fn files(env: &TestEnv) -> BTreeSet<String> {
+    let sql = "SELECT name FROM databases WHERE state = 'READY'";
+    let databases: Vec<String> =
+        sqlx::query_scalar(sql).fetch_all(&mut env.identity().await).await.expect("databases");
+    let mut keys = BTreeSet::new();
+    for database in databases {
+        let mut connection = env.connect(&database).await;
+        let sql = "SELECT EXISTS (SELECT FROM pg_attribute
+            WHERE attrelid = to_regclass('public.files') AND attname = 'object_key')";
+        let has: bool = sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("table");
+        if has {
+            let sql = "SELECT object_key FROM public.files";
+            let found: Vec<String> =
+                sqlx::query_scalar(sql).fetch_all(&mut connection).await.expect("files");
+            keys.extend(found);
+        }
+        connection.close().await.expect("close");
+    }
+    keys
 }

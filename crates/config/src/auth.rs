@@ -13,6 +13,8 @@ use crate::{Environment, optional};
 pub struct Auth {
     /// Whether callers need a token.
     pub mode: AuthMode,
+    /// Whether `/api/v1/admin/tenants` is served.
+    pub platform_admin_enabled: bool,
     /// What tokens are signed with.
     pub jwt_secret: SecretString,
     /// What tokens were signed with before, and still may be.

@@ -12,6 +12,8 @@ use crate::{
 const JWT_SECRET_BYTES: usize = 32;
 const KEY_BYTES: usize = 32;
 const TEN_YEARS: u64 = 10 * 366 * 86_400;
+/// What a size in the API can say.
+const FILE_BYTES: u64 = u32::MAX as u64;
 
 /// The problems found so far.
 #[derive(Default)]
@@ -216,6 +218,10 @@ fn data(config: &Config, findings: &mut Findings) {
     ] {
         findings.rule(seconds(value), key, "must be positive and at most a year");
     }
+    let largest = (1..=FILE_BYTES).contains(&data.max_file_bytes);
+    findings.rule(largest, "data.max_file_bytes", "must be 1 to 4294967295");
+    let week = (1..=604_800).contains(&data.file_url_seconds);
+    findings.rule(week, "data.file_url_seconds", "must be 1 to 604800");
     let one = data.max_connections_per_database;
     findings.rule(one > 0, "data.max_connections_per_database", "must be positive");
     let rule = "must be at least data.max_connections_per_database";

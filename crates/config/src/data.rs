@@ -19,6 +19,10 @@ pub struct Data {
     pub wait_seconds: f64,
     /// Seconds a statement may take.
     pub statement_timeout_seconds: f64,
+    /// The largest file that is taken, in bytes.
+    pub max_file_bytes: u64,
+    /// Seconds a URL of a file is good for.
+    pub file_url_seconds: u64,
 }
 
 impl Data {

@@ -31,6 +31,7 @@ const NAMES: &[(&str, &str)] = &[
     ("YUANTUS_METRICS_LISTEN", "metrics.listen"),
     ("YUANTUS_METRICS_WORKER_LISTEN", "metrics.worker_listen"),
     ("YUANTUS_NODE_ID", "worker.node_id"),
+    ("YUANTUS_PLATFORM_ADMIN_ENABLED", "auth.platform_admin_enabled"),
     ("YUANTUS_PLATFORM_HOSTS", "tenancy.platform_hosts"),
     ("YUANTUS_PORT", "server.port"),
     ("YUANTUS_PREVIOUS_JWT_SECRETS", "auth.previous_jwt_secrets"),

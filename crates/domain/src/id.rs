@@ -95,6 +95,10 @@ id! {
     TenantId
 }
 id! {
+    /// What a policy is for, such as `payments`.
+    Area
+}
+id! {
     /// An org's id, unique within its tenant.
     OrgId
 }

@@ -13,16 +13,19 @@ use rest_over_grpc::build::{DescriptorOptions, Generator, OpenApiInfo, ServiceDe
 
 const PACKAGE: &str = ".yuantus.controlplane.v1";
 const ROOT: &str = "../../proto";
-const FILES: [&str; 12] = [
+const FILES: [&str; 15] = [
     "api_key",
     "audit",
     "auth",
     "backup",
     "customer",
+    "export",
+    "file",
     "member",
     "migration",
     "operation",
     "org",
+    "policy",
     "session",
     "tenant",
     "user",
@@ -30,12 +33,13 @@ const FILES: [&str; 12] = [
 
 /// Messages that hold a password, a token or a key: their `Debug` is written
 /// by hand in `src/redacted.rs`.
-const SECRET: [&str; 10] = [
+const SECRET: [&str; 11] = [
     "BackupKey",
     "Connection",
     "CreateApiKeyResponse",
     "CreateTenantRequest",
     "CreateUserRequest",
+    "DownloadUrl",
     "LoginRequest",
     "LoginResponse",
     "LoginToPlatformRequest",

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::v1::{
-    BackupKey, Connection, CreateApiKeyResponse, CreateTenantRequest, CreateUserRequest,
+    BackupKey, Connection, CreateApiKeyResponse, CreateTenantRequest, CreateUserRequest, DownloadUrl,
     LoginRequest, LoginResponse, LoginToPlatformRequest, RefreshTokenRequest, ResetPasswordRequest,
 };
 
@@ -40,7 +40,8 @@ redact!(BackupKey shows repository, snapshot_id, dump_path; hides password);
 redact!(CreateTenantRequest
     shows id, name, plan, admin_username, admin_email, request_id; hides admin_password);
 redact!(CreateUserRequest
-    shows tenant_id, username, email, is_superuser, user_id; hides password);
+    shows tenant_id, username, email, is_superuser, user_id, name; hides password);
+redact!(DownloadUrl shows expires_in; hides url, head_url);
 redact!(ResetPasswordRequest shows tenant_id, user_id; hides password);
 
 #[cfg(test)]

@@ -9,10 +9,12 @@ use crate::v1::{
     __rest_over_grpc_bridge_AuditService as audit, __rest_over_grpc_bridge_AuthService as auth,
     __rest_over_grpc_bridge_BackupService as backup,
     __rest_over_grpc_bridge_CustomerService as customer,
+    __rest_over_grpc_bridge_ExportService as export, __rest_over_grpc_bridge_FileService as file,
     __rest_over_grpc_bridge_MemberService as member,
     __rest_over_grpc_bridge_MigrationService as migration,
     __rest_over_grpc_bridge_OperationService as operation,
-    __rest_over_grpc_bridge_OrgService as org, __rest_over_grpc_bridge_SessionService as session,
+    __rest_over_grpc_bridge_OrgService as org, __rest_over_grpc_bridge_PolicyService as policy,
+    __rest_over_grpc_bridge_SessionService as session,
     __rest_over_grpc_bridge_TenantService as tenant, __rest_over_grpc_bridge_UserService as user,
 };
 
@@ -21,10 +23,13 @@ pub use audit::AuditServiceRestBridge;
 pub use auth::AuthServiceRestBridge;
 pub use backup::BackupServiceRestBridge;
 pub use customer::CustomerServiceRestBridge;
+pub use export::ExportServiceRestBridge;
+pub use file::FileServiceRestBridge;
 pub use member::MemberServiceRestBridge;
 pub use migration::MigrationServiceRestBridge;
 pub use operation::OperationServiceRestBridge;
 pub use org::OrgServiceRestBridge;
+pub use policy::PolicyServiceRestBridge;
 pub use session::SessionServiceRestBridge;
 pub use tenant::TenantServiceRestBridge;
 pub use user::UserServiceRestBridge;

@@ -8,6 +8,7 @@
 mod connections;
 mod customer;
 mod error;
+mod export;
 mod file;
 mod hand;
 mod idle;
@@ -17,6 +18,7 @@ mod session;
 pub use connections::{Connections, Limits};
 pub use customer::{Customer, CustomerChange, NewCustomer};
 pub use error::{Error, Result};
+pub use export::{PutBack, Table, Values};
 pub use file::{File, NewFile};
 pub use server::{Login, TenantServer};
 pub use session::Session;

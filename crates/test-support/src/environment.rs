@@ -130,6 +130,7 @@ impl TestEnv {
         let variables = [
             ("YUANTUS_ENVIRONMENT", "dev".into()),
             ("YUANTUS_AUTH_MODE", "disabled".into()),
+            ("YUANTUS_PLATFORM_ADMIN_ENABLED", "true".into()),
             ("YUANTUS_IDENTITY_DATABASE_URL", self.database_url("yuantus_identity").to_string()),
             ("YUANTUS_DATABASE_URL_TEMPLATE", template),
             ("YUANTUS_S3_ENDPOINT_URL", s3.endpoint_url.unwrap_or_default()),

@@ -1,10 +1,11 @@
 //! Who may call which RPC: the contract's options, and a small list for the
-//! methods that are not ours.
+//! methods that are not ours, and for what gRPC does not have.
 //!
 //! Invariant: what is not in this table is denied to everybody.
 
 use std::collections::{HashMap, HashSet};
 
+use crate::upload;
 use yuantus_auth::permission::{Access, Permission, Scope};
 use yuantus_proto::{
     access::{self, ACCESS, MethodAccess},
@@ -41,7 +42,14 @@ impl AccessTable {
             names_tenant: false,
             reads: true,
         };
-        let access = PUBLIC.iter().map(|rpc| (*rpc, open)).chain(ours).collect();
+        let member = Access {
+            permission: Permission::Member,
+            scope: Scope::Org,
+            names_tenant: false,
+            reads: false,
+        };
+        let uploads = [(upload::RPC, member)];
+        let access = PUBLIC.iter().map(|rpc| (*rpc, open)).chain(uploads).chain(ours).collect();
         let platforms = |yes: bool| {
             let of = ROUTES.iter().filter(move |r| r.template.starts_with(PLATFORM) == yes);
             of.map(|route| route.rpc).collect::<HashSet<_>>()

@@ -1,7 +1,8 @@
 //! After what time a request is given up.
 //!
 //! The time runs from the request's head to its answer's; a stream's items
-//! come after that and are not limited here. A request that says how long to
+//! come after that and are not limited here. An upload has a limit for every
+//! chunk instead. A request that says how long to
 //! wait gets that time on top, and a gRPC client may ask for less.
 
 use std::time::Duration;
@@ -13,10 +14,13 @@ use yuantus_proto::rest::ROUTES;
 use crate::{
     headers,
     routes::{Found, RouteTable},
+    upload,
 };
 
 /// The longest a request may ask us to wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// The longest an upload may take that makes progress.
+const LONGEST_UPLOAD: Duration = Duration::from_secs(86_400);
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 
 /// How long requests may take.
@@ -34,12 +38,19 @@ impl Deadline {
     /// How long this request may take.
     pub fn of(&self, request: &Request<Body>, grpc: bool) -> Duration {
         let path = request.uri().path();
-        let waits = if grpc {
-            ROUTES.iter().any(|route| route.waits && route.rpc == path)
+        let found = if grpc {
+            ROUTES.iter().find(|route| route.waits && route.rpc == path).map(|route| route.rpc)
         } else {
-            matches!(self.waiting.find(request.method(), path), Found::Rpc(..))
+            match self.waiting.find(request.method(), path) {
+                Found::Rpc(route, _) => Some(route.rpc),
+                Found::OtherMethods(_) | Found::Nothing => None,
+            }
         };
-        let ours = if waits { self.usual + LONGEST_WAIT } else { self.usual };
+        let ours = match found {
+            Some(upload::RPC) => LONGEST_UPLOAD,
+            Some(_) => self.usual + LONGEST_WAIT,
+            None => self.usual,
+        };
         let asked = grpc.then(|| parse(headers::text(request.headers(), GRPC_TIMEOUT))).flatten();
         asked.map_or(ours, |asked| asked.min(ours))
     }
@@ -86,6 +97,7 @@ mod tests {
         let long = Duration::from_secs(301);
         assert_eq!(of("POST", "/api/v1/operations/1:wait"), long);
         assert_eq!(of("POST", "/yuantus.controlplane.v1.OperationService/WaitOperation"), long);
+        assert_eq!(of("POST", "/api/v1/file/upload"), LONGEST_UPLOAD);
         assert_eq!(of("GET", "/api/v1/operations/1"), Duration::from_secs(1));
         assert_eq!(of("GET", "/api/v1/operations/1:wait"), Duration::from_secs(1));
     }

@@ -18,9 +18,10 @@ use crate::{
 };
 
 /// The paths of health and the document.
-pub const PATHS: [&str; 6] = [
+pub const PATHS: [&str; 7] = [
     "/healthz",
     "/readyz",
+    "/api/health",
     "/api/v1/health",
     "/api/v1/health/ready",
     "/api/v1/health/deps",
@@ -59,7 +60,7 @@ impl Fixed {
         Some(match path {
             "/healthz" => Ok(text("text/plain", "ok")),
             "/api/v1/openapi.json" => Ok(openapi()),
-            "/api/v1/health" => self.about(headers),
+            "/api/health" | "/api/v1/health" => self.about(headers),
             "/api/v1/health/deps" => self.dependencies(headers).await,
             "/readyz" | "/api/v1/health/ready" => self.ready().await,
             page => Ok(docs::answer(page, headers)),

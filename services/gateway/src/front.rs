@@ -30,6 +30,7 @@ use crate::{
     routes::RouteTable,
     services::RestServices,
     settings::ToStatus,
+    upload::Uploads,
 };
 
 /// Everything requests are answered from.
@@ -42,6 +43,12 @@ pub struct Front {
     pub grpc: Routes,
     /// REST.
     pub rest: RestServices,
+    /// Whether `/api/v1/admin/tenants` is served.
+    pub platform_admin: bool,
+    /// Takes files that are sent.
+    pub uploads: Arc<dyn Uploads>,
+    /// The largest file that is taken.
+    pub max_file_bytes: u64,
     /// Which RPC a REST request is.
     pub routes: RouteTable,
     /// What is neither: health and OpenAPI.

@@ -15,6 +15,7 @@ pub mod services;
 pub mod settings;
 
 mod access;
+mod adapters;
 mod admission;
 mod answer;
 mod compress;
@@ -43,6 +44,7 @@ mod routes;
 mod status_code;
 mod status_details;
 pub mod tls;
+pub mod upload;
 
 pub use directory::Directory;
 pub use error::{Error, Result};

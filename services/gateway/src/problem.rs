@@ -93,6 +93,19 @@ impl Problem {
         }
     }
 
+    /// The body was not sent in time.
+    pub fn body_timed_out() -> Self {
+        let detail = "the body did not arrive in time";
+        let status = StatusCode::REQUEST_TIMEOUT;
+        Self::new(status, Code::DeadlineExceeded, "BODY_TIMEOUT", detail)
+    }
+
+    /// The body was not sent whole.
+    pub fn body_cut_off() -> Self {
+        let detail = "the body was cut off";
+        Self::new(StatusCode::BAD_REQUEST, Code::InvalidArgument, "BAD_BODY", detail)
+    }
+
     /// The request took too long.
     pub fn timed_out() -> Self {
         let status = StatusCode::GATEWAY_TIMEOUT;
@@ -114,6 +127,27 @@ impl Problem {
     pub fn header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
         self.header = Some((name, value));
         self
+    }
+
+    /// The same of a field that the client knows by another name.
+    pub fn renamed(mut self, from: &str, to: &str) -> Self {
+        if self.field.as_deref() == Some(from) {
+            self.field = Some(to.to_owned());
+            if let Some(rule) = self.detail.strip_prefix(from) {
+                self.detail = format!("{to}{rule}");
+            }
+        }
+        self
+    }
+
+    /// Whether it is this field that breaks a rule.
+    pub fn is_about(&self, field: &str) -> bool {
+        self.field.as_deref() == Some(field)
+    }
+
+    /// The stable word for programs.
+    pub fn reason(&self) -> &str {
+        &self.reason
     }
 
     /// Its HTTP status.

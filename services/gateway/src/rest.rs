@@ -14,15 +14,16 @@ use yuantus_auth::caller::CALLER;
 
 use crate::{
     access::PLATFORM,
-    admission::Asked,
-    conditional,
+    adapters::{self, Ask, Asked},
+    admission, conditional,
     front::{Front, Reply, record_caller},
     headers, hosts,
     problem::Problem,
     request::RequestFacts,
     rest_error,
     routes::Found,
-    services::{MAX_REQUEST_BYTES, RestCall},
+    services::{RestCall, max_body},
+    upload,
 };
 
 impl Front {
@@ -40,7 +41,7 @@ impl Front {
         if route.template.starts_with(PLATFORM) && !self.admission.serves_platform_at(host) {
             return refuse(not_platforms());
         }
-        let asked = Asked { rpc: route.rpc, headers: request.headers(), host };
+        let asked = admission::Asked { rpc: route.rpc, headers: request.headers(), host };
         let caller = match self.admission.admit(asked, facts).await {
             Ok(caller) => caller,
             Err(error) => return refuse(Problem::of_status(&(self.to_status)(error))),
@@ -50,42 +51,51 @@ impl Front {
             // Names that are no field of the span are passed over.
             Span::current().record(*name, value.as_str());
         }
+        if !self.platform_admin && is_platform_admins(route.template) {
+            return refuse(platform_admin_disabled());
+        }
         let (parts, body) = request.into_parts();
+        if route.rpc == upload::RPC {
+            let answered = self.upload(&parts.headers, body, Arc::clone(&caller)).await;
+            let refused = |problem: Problem| problem.into_response(&facts.request_id);
+            return Reply::served(answered.unwrap_or_else(refused), caller);
+        }
         if parts.method == Method::POST && parts.uri.query().is_some_and(|query| !query.is_empty())
         {
             return refuse(query_beside_body());
         }
-        let body = match self.read_body(&parts, body).await {
+        let body = match self.read_body(&parts, body, max_body(route.rpc)).await {
             Ok(body) => body,
             Err(problem) => return refuse(problem),
         };
+        if let Some(adapter) = adapters::of(route) {
+            let captured = &captured[..];
+            let asked = Asked { adapter, parts: &parts, captured, body, caller: &caller };
+            let ask = Ask { front: self, facts, asked };
+            let answered = CALLER.scope(Arc::clone(&caller), (adapter.run)(&ask)).await;
+            let refused = |problem: Problem| problem.into_response(&facts.request_id);
+            return Reply::served(answered.unwrap_or_else(refused), caller);
+        }
         let readable = matches!(parts.method, Method::GET | Method::HEAD);
         let call = (self.rest)(rest_call(parts, body));
         let answered = CALLER.scope(Arc::clone(&caller), call).await;
         Reply::served(respond(answered, readable, &facts.request_id), caller)
     }
 
-    async fn read_body(&self, parts: &Parts, body: Body) -> Result<Bytes, Problem> {
+    async fn read_body(&self, parts: &Parts, body: Body, most: usize) -> Result<Bytes, Problem> {
         if matches!(parts.method, Method::GET | Method::HEAD) {
             return Ok(Bytes::new());
         }
-        if body.size_hint().lower() > MAX_REQUEST_BYTES as u64 {
-            return Err(too_large());
+        if body.size_hint().lower() > most as u64 {
+            return Err(too_large(most));
         }
-        let read = Limited::new(body, MAX_REQUEST_BYTES).collect();
-        let collected = tokio::time::timeout(self.body_timeout, read).await.map_err(|_| {
-            let detail = "the body did not arrive in time";
-            let status = StatusCode::REQUEST_TIMEOUT;
-            Problem::new(status, Code::DeadlineExceeded, "BODY_TIMEOUT", detail)
-        })?;
+        let read = Limited::new(body, most).collect();
+        let collected = tokio::time::timeout(self.body_timeout, read).await;
+        let collected = collected.map_err(|_| Problem::body_timed_out())?;
         let body = match collected {
             Ok(collected) => collected.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
-            Err(_) => {
-                let detail = "the body was cut off";
-                let status = StatusCode::BAD_REQUEST;
-                return Err(Problem::new(status, Code::InvalidArgument, "BAD_BODY", detail));
-            }
+            Err(error) if error.is::<LengthLimitError>() => return Err(too_large(most)),
+            Err(_) => return Err(Problem::body_cut_off()),
         };
         if !body.is_empty() && !headers::is_json(&parts.headers) {
             let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
@@ -94,6 +104,18 @@ impl Front {
         }
         Ok(body)
     }
+}
+
+/// What of runbook 004 creates and lists tenants.
+fn is_platform_admins(template: &str) -> bool {
+    let rest = template.strip_prefix("/api/v1/admin/tenants");
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn platform_admin_disabled() -> Problem {
+    let status = StatusCode::FORBIDDEN;
+    let (reason, detail) = ("PLATFORM_ADMIN_DISABLED", "Platform admin disabled");
+    Problem::new(status, Code::PermissionDenied, reason, detail)
 }
 
 fn not_platforms() -> Problem {
@@ -108,8 +130,8 @@ fn query_beside_body() -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, Code::InvalidArgument, "QUERY_BESIDE_BODY", detail)
 }
 
-fn too_large() -> Problem {
-    let detail = "the body is larger than 1 MiB";
+fn too_large(most: usize) -> Problem {
+    let detail = format!("the body is larger than {} MiB", most >> 20);
     let status = StatusCode::PAYLOAD_TOO_LARGE;
     Problem::new(status, Code::ResourceExhausted, "BODY_TOO_LARGE", detail)
 }

@@ -42,6 +42,11 @@ pub fn problem(body: &[u8]) -> Problem {
     }
 }
 
+/// The problem of a body that is not what an adapter takes.
+pub fn body(error: &serde_json::Error) -> Problem {
+    of_decoding(Code::InvalidArgument, &format!("the body is not what is expected: {error}"))
+}
+
 /// Without details it is the transcoder's own: the JSON is not the message.
 fn of_decoding(code: Code, message: &str) -> Problem {
     let field = message.split_once("unknown field `").and_then(|(_, rest)| rest.split_once('`'));

@@ -1,12 +1,16 @@
 //! Which RPC an HTTP method and path is, known before anything is decoded.
 //!
-//! Invariant: for every request this table and the transcoder name the same
+//! The adapters' routes are here too, which the transcoder does not know.
+//!
+//! Invariant: for every other request this table and the transcoder name the same
 //! RPC or none: literal segments win over captures from left to right, a
 //! capture is one segment that is not empty, and a trailing `:verb` is
 //! literal. A test compares the two.
 
 use http::Method;
 use yuantus_proto::rest::{ROUTES, Route};
+
+use crate::adapters;
 
 enum Segment {
     Literal(&'static str),
@@ -42,7 +46,7 @@ impl RouteTable {
 
     /// Some of them.
     pub fn only(wanted: impl Fn(&Route) -> bool) -> Self {
-        let wanted = ROUTES.iter().filter(|route| wanted(route));
+        let wanted = ROUTES.iter().chain(adapters::routes()).filter(|route| wanted(route));
         let mut entries: Vec<Entry> = wanted.map(Entry::parse).collect();
         entries.sort_by_key(Entry::captures);
         Self { entries }

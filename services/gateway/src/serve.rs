@@ -11,12 +11,13 @@ use tracing::{info, warn};
 use yuantus_proto::{
     envoy::authorization_server::AuthorizationServer,
     v1::{
-        api_key_service_server::ApiKeyService, audit_service_server::AuditService,
-        auth_service_server::AuthService, backup_service_server::BackupService,
-        customer_service_server::CustomerService, member_service_server::MemberService,
-        migration_service_server::MigrationService, operation_service_server::OperationService,
-        org_service_server::OrgService, session_service_server::SessionService,
-        tenant_service_server::TenantService, user_service_server::UserService,
+        api_key_service_server::ApiKeyService, audit_service_server::AuditService, auth_service_server::AuthService,
+        backup_service_server::BackupService, customer_service_server::CustomerService,
+        export_service_server::ExportService, file_service_server::FileService,
+        member_service_server::MemberService, migration_service_server::MigrationService,
+        operation_service_server::OperationService, org_service_server::OrgService,
+        policy_service_server::PolicyService, session_service_server::SessionService, tenant_service_server::TenantService,
+        user_service_server::UserService,
     },
 };
 
@@ -44,9 +45,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves gRPC and REST on `listener` until `shutdown` is cancelled. Then no
 /// connection is taken any more, streams are ended, requests under way get
 /// `settings.drain` to finish, and what is left is cut off.
-pub async fn serve<T, O, P, M, B, A, C, U, Usr, Mem, Ses, Key>(
+pub async fn serve<T, O, P, M, B, A, C, U, Usr, Mem, Fil, Pol, Exp, Ses, Key>(
     settings: GatewaySettings,
-    services: Services<T, O, P, M, B, A, C, U, Usr, Mem, Ses, Key>,
+    services: Services<T, O, P, M, B, A, C, U, Usr, Mem, Fil, Pol, Exp, Ses, Key>,
     health: Arc<dyn Health>,
     listener: TcpListener,
     shutdown: CancellationToken,
@@ -64,6 +65,9 @@ where
     Mem: MemberService + Clone,
     Ses: SessionService + Clone,
     Key: ApiKeyService + Clone,
+    Fil: FileService + Clone,
+    Pol: PolicyService + Clone,
+    Exp: ExportService + Clone,
 {
     let address = listener.local_addr().map_err(|source| Error::ListenerAddress { source })?;
     let (reporter, health_service) = tonic_health::server::health_reporter();
@@ -83,6 +87,9 @@ where
         admission,
         gate,
         grpc: grpc.prepare(),
+        uploads: Arc::clone(&services.uploads),
+        platform_admin: settings.platform_admin,
+        max_file_bytes: settings.max_file_bytes,
         rest: services.rest(settings.to_status),
         routes: RouteTable::new(),
         fixed: Fixed {

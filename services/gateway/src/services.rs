@@ -9,10 +9,11 @@ use yuantus_auth::caller;
 use yuantus_domain::Error;
 use yuantus_proto::{
     rest::{
-        ApiKeyServiceRestBridge, AuditServiceRestBridge, AuthServiceRestBridge,
-        BackupServiceRestBridge, CustomerServiceRestBridge, MemberServiceRestBridge,
-        MigrationServiceRestBridge, OperationServiceRestBridge, OrgServiceRestBridge,
-        SessionServiceRestBridge, TenantServiceRestBridge, Transcoder, UserServiceRestBridge,
+        ApiKeyServiceRestBridge, AuditServiceRestBridge, AuthServiceRestBridge, BackupServiceRestBridge,
+        CustomerServiceRestBridge, ExportServiceRestBridge, FileServiceRestBridge,
+        MemberServiceRestBridge, MigrationServiceRestBridge, OperationServiceRestBridge,
+        OrgServiceRestBridge, PolicyServiceRestBridge, SessionServiceRestBridge, TenantServiceRestBridge, Transcoder,
+        UserServiceRestBridge,
     },
     v1::{
         api_key_service_server::{ApiKeyService, ApiKeyServiceServer},
@@ -20,24 +21,37 @@ use yuantus_proto::{
         auth_service_server::{AuthService, AuthServiceServer},
         backup_service_server::{BackupService, BackupServiceServer},
         customer_service_server::{CustomerService, CustomerServiceServer},
+        export_service_server::{ExportService, ExportServiceServer},
+        file_service_server::{FileService, FileServiceServer},
         member_service_server::{MemberService, MemberServiceServer},
         migration_service_server::{MigrationService, MigrationServiceServer},
         operation_service_server::{OperationService, OperationServiceServer},
         org_service_server::{OrgService, OrgServiceServer},
+        policy_service_server::{PolicyService, PolicyServiceServer},
         session_service_server::{SessionService, SessionServiceServer},
         tenant_service_server::{TenantService, TenantServiceServer},
         user_service_server::{UserService, UserServiceServer},
     },
 };
 
-use crate::settings::ToStatus;
+use crate::{settings::ToStatus, upload::Uploads};
 
 /// The largest request, gRPC message or JSON body: 1 MiB.
 pub const MAX_REQUEST_BYTES: usize = 1024 * 1024;
 
+/// The largest document of a tenant's data.
+pub const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
+/// The RPC that takes one.
+const DOCUMENT_RPC: &str = "/yuantus.controlplane.v1.ExportService/RestoreTenant";
+
+/// The largest body of a REST request to this RPC.
+pub fn max_body(rpc: &str) -> usize {
+    if rpc == DOCUMENT_RPC { MAX_DOCUMENT_BYTES } else { MAX_REQUEST_BYTES }
+}
+
 /// One implementation of each service of the contract.
 #[derive(Clone, Debug)]
-pub struct Services<T, O, P, M, B, A, C, U, Usr, Mem, Ses, Key> {
+pub struct Services<T, O, P, M, B, A, C, U, Usr, Mem, Fil, Pol, Exp, Ses, Key> {
     /// Tenants.
     pub tenants: T,
     /// Orgs.
@@ -62,6 +76,14 @@ pub struct Services<T, O, P, M, B, A, C, U, Usr, Mem, Ses, Key> {
     pub sessions: Ses,
     /// API keys.
     pub api_keys: Key,
+    /// Files of orgs.
+    pub files: Fil,
+    /// Policies of tenants.
+    pub policies: Pol,
+    /// Exports of tenants.
+    pub exports: Exp,
+    /// Takes files that are sent.
+    pub uploads: Arc<dyn Uploads>,
 }
 
 /// A request as the transcoder takes it.
@@ -82,8 +104,8 @@ pub type RestAnswer = Pin<Box<dyn Future<Output = Option<TranscodeResponse>> + S
 /// The services by REST.
 pub type RestServices = Box<dyn Fn(RestCall) -> RestAnswer + Send + Sync>;
 
-impl<T, O, P, M, B, A, C, U, Usr, Mem, Ses, Key>
-    Services<T, O, P, M, B, A, C, U, Usr, Mem, Ses, Key>
+impl<T, O, P, M, B, A, C, U, Usr, Mem, Fil, Pol, Exp, Ses, Key>
+    Services<T, O, P, M, B, A, C, U, Usr, Mem, Fil, Pol, Exp, Ses, Key>
 where
     T: TenantService + Clone,
     O: OrgService + Clone,
@@ -97,6 +119,9 @@ where
     Mem: MemberService + Clone,
     Ses: SessionService + Clone,
     Key: ApiKeyService + Clone,
+    Fil: FileService + Clone,
+    Pol: PolicyService + Clone,
+    Exp: ExportService + Clone,
 {
     /// The services by gRPC.
     pub(crate) fn grpc(&self) -> Routes {
@@ -127,6 +152,14 @@ where
             .add_service(
                 ApiKeyServiceServer::new(self.api_keys.clone()).max_decoding_message_size(max),
             )
+            .add_service(
+                ExportServiceServer::new(self.exports.clone())
+                    .max_decoding_message_size(MAX_DOCUMENT_BYTES),
+            )
+            .add_service(
+                PolicyServiceServer::new(self.policies.clone()).max_decoding_message_size(max),
+            )
+            .add_service(FileServiceServer::new(self.files.clone()).max_decoding_message_size(max))
     }
 
     /// The same services by REST. A guard in front of each asks once more
@@ -148,6 +181,11 @@ where
             SessionServiceRestBridge::with_guard(self.sessions, guard("SessionService")),
             TenantServiceRestBridge::with_guard(self.tenants, guard("TenantService")),
             UserServiceRestBridge::with_guard(self.users, guard("UserService")),
+            ExportServiceRestBridge::with_guard(self.exports, guard("ExportService")),
+            FileServiceRestBridge::with_guard(self.files, guard("FileService")),
+            MigrationServiceRestBridge::with_guard(self.migrations, guard("MigrationService")),
+            OrgServiceRestBridge::with_guard(self.orgs, guard("OrgService")),
+            PolicyServiceRestBridge::with_guard(self.policies, guard("PolicyService")),
         ));
         Box::new(move |call| {
             let transcoder = Arc::clone(&transcoder);

@@ -46,6 +46,10 @@ pub struct GatewaySettings {
     pub body_timeout: Duration,
     /// How long a request may take that does not wait or stream.
     pub request_timeout: Duration,
+    /// Whether `/api/v1/admin/tenants` is served.
+    pub platform_admin: bool,
+    /// The largest file that is taken.
+    pub max_file_bytes: u64,
     /// Origins whose pages may read answers; `*` is every one.
     pub cors_origins: Vec<String>,
     /// Networks of proxies that are believed about where a request came from.
@@ -74,6 +78,8 @@ impl GatewaySettings {
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(60),
+            platform_admin: true,
+            max_file_bytes: 1 << 30,
             cors_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             observer: None,

@@ -13,6 +13,7 @@ pub struct Model {
     pub tenant_id: String,
     pub username: String,
     pub email: String,
+    pub name: String,
     pub password_hash: String,
     pub roles: Json,
     pub is_active: bool,

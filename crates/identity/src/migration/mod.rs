@@ -15,6 +15,7 @@ mod m20261121_000008_audit_chain;
 mod m20261121_000009_identity;
 mod m20261121_000010_context;
 mod m20261121_000011_credentials;
+mod m20261121_000012_policies;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
 use sea_orm_migration::{MigrationStatus, prelude::*};
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000009_identity::Migration),
             Box::new(m20261121_000010_context::Migration),
             Box::new(m20261121_000011_credentials::Migration),
+            Box::new(m20261121_000012_policies::Migration),
         ]
     }
 }

@@ -11,6 +11,7 @@ pub mod deployment;
 pub mod member;
 pub mod operation;
 pub mod org;
+pub mod policy;
 pub mod session;
 pub mod tenant;
 pub mod tombstone;

@@ -1,8 +1,8 @@
 //! Orgs.
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    Statement, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Statement, sea_query::Expr,
 };
 use yuantus_domain::{DatabaseName, DatabaseState, OrgStatus};
 
@@ -37,6 +37,12 @@ FROM ended WHERE tenant_id = $1 AND orgs.id = $2";
 pub type OrgAndDatabase = (Model, database::Model);
 
 impl TenantScope<'_> {
+    /// How many orgs the tenant has.
+    pub async fn count_orgs(&self, db: &impl ConnectionTrait) -> Result<u64> {
+        let of_tenant = Entity::find().filter(Column::TenantId.eq(self.tenant.as_str()));
+        of_tenant.count(db).await.during("count orgs")
+    }
+
     /// At most `limit` orgs whose ids come after `after`, in the ids' order,
     /// with their databases.
     pub async fn orgs(
@@ -173,6 +179,19 @@ impl OrgScope<'_> {
             fingerprint.into(),
         ];
         Part { sql: READY, values }
+    }
+
+    /// Gives the org another name; answers whether it is there.
+    pub async fn rename_org(&self, db: &impl ConnectionTrait, name: &str) -> Result<bool> {
+        let renamed = Entity::update_many()
+            .col_expr(Column::Name, Expr::value(name))
+            .col_expr(Column::UpdatedAt, Expr::current_timestamp())
+            .filter(Column::TenantId.eq(self.tenant_id()))
+            .filter(Column::Id.eq(self.org_id()))
+            .exec(db)
+            .await
+            .during("rename org")?;
+        Ok(renamed.rows_affected > 0)
     }
 
     /// Records where the org is, and for people why.

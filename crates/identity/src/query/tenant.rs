@@ -1,7 +1,7 @@
 //! Tenants.
 
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, EntityTrait, QueryFilter};
-use sea_orm::{ColumnTrait, QueryOrder, QuerySelect, sea_query::Expr};
+use sea_orm::{ColumnTrait, PaginatorTrait, QueryOrder, QuerySelect, sea_query::Expr};
 use yuantus_domain::{Plan, TenantId, TenantStatus};
 
 use crate::{
@@ -69,6 +69,10 @@ pub async fn page(
 }
 
 const ACTIVE: &str = "SELECT FROM tenants WHERE id = $1 AND status = 'ACTIVE'";
+/// How many tenants there are.
+pub async fn count(db: &impl ConnectionTrait) -> Result<u64> {
+    Entity::find().count(db).await.during("count tenants")
+}
 
 impl TenantScope<'_> {
     /// The tenant itself.

@@ -123,6 +123,18 @@ pub async fn any_with_role(db: &impl ConnectionTrait, tenant: &str, role: &str) 
 }
 
 impl TenantScope<'_> {
+    /// Records the name by which people know a user.
+    pub async fn name_user(&self, db: &impl ConnectionTrait, id: i32, name: &str) -> Result<()> {
+        Entity::update_many()
+            .col_expr(Column::Name, Expr::value(name))
+            .filter(Column::TenantId.eq(self.tenant.as_str()))
+            .filter(Column::Id.eq(id))
+            .exec(db)
+            .await
+            .during("name user")
+            .map(drop)
+    }
+
     /// One user.
     pub async fn user(&self, db: &impl ConnectionTrait, id: i32) -> Result<Option<Model>> {
         Entity::find_by_id(id)

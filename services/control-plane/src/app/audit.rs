@@ -148,6 +148,23 @@ impl App {
         Ok(Page::of(rows, size, |row| format!("{}.{}", row.created_at.timestamp_micros(), row.id)))
     }
 
+    /// Writes an entry and reads it again.
+    pub async fn test_audit(&self) -> Result<Model> {
+        let tenant = match caller::tenant() {
+            Ok(tenant) => tenant.to_string(),
+            Err(_) => caller::principal()?.tenant,
+        };
+        let target = format!("tenants/{tenant}");
+        record(&self.db, "audit.test", &tenant, "", target, json!({})).await?;
+        let filter = Filter {
+            tenant: Some(TenantId::parse("tenant_id", &tenant)?),
+            action: Some("audit.test".into()),
+            ..Filter::default()
+        };
+        let newest = audit_log::page(&self.db, &filter, None, 0, 1).await?.into_iter().next();
+        newest.ok_or_else(|| Error::not_found("audit log", "audit.test"))
+    }
+
     /// Reads `limit` entries, newest first, but for the first `offset`, and
     /// counts all.
     pub async fn list_audit_items(

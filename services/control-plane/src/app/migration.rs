@@ -61,7 +61,7 @@ impl App {
         let page = match tenant {
             Some(tenant) => {
                 let orgs = self.list_orgs(tenant, size, token).await?;
-                orgs.map(|(_, database)| database)
+                orgs.page.map(|(_, database)| database)
             }
             None => self.all_databases(size, token).await?,
         };

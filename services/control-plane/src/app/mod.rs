@@ -8,6 +8,8 @@ pub mod connection;
 pub mod context;
 pub mod customer;
 mod data;
+pub mod export;
+pub mod file;
 pub mod health;
 pub mod member;
 pub mod migration;
@@ -15,6 +17,7 @@ pub mod operation;
 pub mod org;
 pub mod owner;
 mod page;
+pub mod policy;
 pub mod restore;
 pub mod session;
 pub mod tenant;
@@ -28,7 +31,7 @@ use yuantus_domain::{DatabaseUrlTemplate, Error, OrgKey, Result};
 use yuantus_identity::{Context, query::session::Life};
 use yuantus_operations::{Notifier, Watcher};
 use yuantus_postgres::Server;
-use yuantus_storage::ObjectStore;
+use yuantus_storage::{ObjectStore, Presigner};
 use yuantus_tenant_data::Connections;
 use yuantus_tenant_schema::Bundle;
 
@@ -56,8 +59,10 @@ pub struct Parts {
     pub server: Server,
     /// Connections to the orgs' own databases.
     pub data: Connections,
-    /// Where backups are.
+    /// Where backups and files are.
     pub store: ObjectStore,
+    /// Makes URLs of files, as clients reach the bucket.
+    pub presigner: Presigner,
     /// What the audit trail needs.
     pub audit: audit::Audit,
     /// Limits and names.

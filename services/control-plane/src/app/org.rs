@@ -14,7 +14,7 @@ use yuantus_identity::{
 };
 use yuantus_operations::{Enqueued, NewOperation, enqueue::find_by_key, enqueue_given};
 
-use super::{App, Page, audit, display_name, org_name, page};
+use super::{App, Page, audit, display_name, org_name, page, user::Counted};
 
 /// What CreateOrg was asked for.
 #[derive(Debug)]
@@ -122,18 +122,34 @@ impl App {
         org.zip(database).ok_or_else(|| Error::not_found("org", key))
     }
 
+    /// Changes an org; `None` leaves its name.
+    pub async fn update_org(&self, key: &OrgKey, name: Option<&str>) -> Result<OrgAndDatabase> {
+        caller::principal()?.may_act_for(&key.tenant)?;
+        let name = name.map(|name| display_name(name, key.org.as_str())).transpose()?;
+        let txn = self.begin().await?;
+        let found = for_org(key).org_for_update(&txn).await?;
+        let before = found.ok_or_else(|| Error::not_found("org", key))?;
+        for_org(key).rename_org(&txn, name.unwrap_or(&before.name)).await?;
+        let (tenant, org) = (key.tenant.as_str(), key.org.as_str());
+        let details = json!({ "name": name });
+        audit::record(&txn, "org.update", tenant, org, org_name(key), details).await?;
+        self.commit(txn).await?;
+        self.get_org(key).await
+    }
+
     /// Reads a page of a tenant's orgs, in the order of their ids.
     pub async fn list_orgs(
         &self,
         tenant: &TenantId,
         size: PageSize,
         token: &str,
-    ) -> Result<Page<OrgAndDatabase>> {
+    ) -> Result<Counted<OrgAndDatabase>> {
         self.get_tenant(tenant).await?;
         let after: Option<OrgId> = page::cursor(token)?;
         let after = after.as_ref().map(OrgId::as_str);
         let rows = for_tenant(tenant).orgs(&self.db, after, page::limit(size)).await?;
-        Ok(Page::of(rows, size, |(org, _)| org.id.clone()))
+        let total = for_tenant(tenant).count_orgs(&self.db).await?;
+        Ok(Counted { page: Page::of(rows, size, |(org, _)| org.id.clone()), total })
     }
 }
 

@@ -16,7 +16,7 @@ use yuantus_identity::{
 };
 use yuantus_operations::enqueue::request_hash;
 
-use super::{App, Page, audit, context, display_name, page};
+use super::{App, Page, audit, context, display_name, page, user::Counted};
 
 /// What CreateTenant was asked for.
 #[derive(Debug)]
@@ -147,12 +147,13 @@ impl App {
     }
 
     /// Reads a page of tenants, in the order of their ids.
-    pub async fn list_tenants(&self, size: PageSize, token: &str) -> Result<Page<TenantFacts>> {
+    pub async fn list_tenants(&self, size: PageSize, token: &str) -> Result<Counted<TenantFacts>> {
         let after: Option<TenantId> = page::cursor(token)?;
         let after = after.as_ref().map(TenantId::as_str);
         let rows = tenant::page(&self.db, after, page::limit(size)).await?;
         let rows = rows.into_iter().map(context::tenant_facts).collect::<Result<Vec<_>>>()?;
-        Ok(Page::of(rows, size, |tenant| tenant.id.to_string()))
+        let page = Page::of(rows, size, |tenant| tenant.id.to_string());
+        Ok(Counted { page, total: tenant::count(&self.db).await? })
     }
 }
 

@@ -11,7 +11,7 @@ use yuantus_identity::{
     query::user::{self, Change, NewUser},
 };
 
-use super::{App, Page, audit, page};
+use super::{App, Page, audit, display_name, page};
 
 /// The highest id a client may choose: what is above is for the users to come.
 const MAX_CHOSEN_ID: i32 = 1_000_000_000;
@@ -42,6 +42,8 @@ pub struct UpdateUser {
     pub is_active: Option<bool>,
     /// Whether the user administers the tenant.
     pub is_superuser: Option<bool>,
+    /// The name people read; empty for none.
+    pub name: Option<String>,
 }
 
 /// A page of a tenant's things, and how many there are in all.
@@ -78,8 +80,8 @@ fn taken(error: yuantus_identity::Error, username: &str, email: &str) -> Error {
 }
 
 impl App {
-    /// Records a user.
-    pub async fn create_user(&self, asked: CreateUser) -> Result<Model> {
+    /// Records a user; people read `name`, which may be empty.
+    pub async fn create_user(&self, asked: CreateUser, name: &str) -> Result<Model> {
         let caller = caller::principal()?;
         caller.may_act_for(&asked.tenant)?;
         if let Some(id) = asked.id {
@@ -90,12 +92,17 @@ impl App {
                 return Err(Error::invalid("user_id", "must be 1 to 1000000000"));
             }
         }
+        let name = display_name(name, "")?;
         self.tenant_or_platform(&asked.tenant).await?;
         let username = &asked.username;
         self.settings.password_policy.check("password", username.as_str(), &asked.password)?;
         let password_hash = self.passwords.hash(&asked.password).await?;
         let txn = self.begin().await?;
-        let created = insert_user(&txn, &asked, password_hash).await?;
+        let mut created = insert_user(&txn, &asked, password_hash).await?;
+        if !name.is_empty() {
+            for_tenant(&asked.tenant).name_user(&txn, created.id, name).await?;
+            name.clone_into(&mut created.name);
+        }
         self.commit(txn).await?;
         Ok(created)
     }
@@ -145,14 +152,19 @@ impl App {
         asked: UpdateUser,
     ) -> Result<Model> {
         caller::principal()?.may_act_for(tenant)?;
+        let name = asked.name.as_deref().map(|name| display_name(name, "")).transpose()?;
         let txn = self.begin().await?;
         let before = for_tenant(tenant).user(&txn, id).await?;
         let before = before.ok_or_else(|| Error::not_found("user", id))?;
+        if let Some(name) = name {
+            for_tenant(tenant).name_user(&txn, id, name).await?;
+        }
         if asked.is_active == Some(false) || asked.is_superuser == Some(false) {
             keep_an_admin(&txn, tenant, id).await?;
         }
         let email = asked.email.map(|email| email.map_or(String::new(), |e| e.as_str().into()));
         let mut details = Map::new();
+        details.extend(name.map(|name| ("name".into(), json!(name))));
         details.extend(email.as_ref().map(|email| ("email".into(), json!(email))));
         details.extend(asked.is_active.map(|active| ("is_active".into(), json!(active))));
         details.extend(asked.is_superuser.map(|yes| ("is_superuser".into(), json!(yes))));

@@ -4,8 +4,6 @@ use std::{pin::Pin, str::FromStr};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use futures::{Stream, StreamExt};
-use pbjson_types::{Struct, value::Kind};
-use serde_json::Value;
 use tonic::{Request, Response, Status};
 use yuantus_audit::{Report, Retention};
 use yuantus_domain::{Error, OrgId, PageSize, Result, TenantId};
@@ -142,33 +140,10 @@ fn audit_log(row: Model) -> v1::AuditLog {
         user_agent: row.user_agent,
         request_id: row.request_id,
         error: row.error,
-        details: Some(structure(row.details)),
+        details: Some(convert::structure(row.details)),
         seq: row.seq,
         hash: hex::encode(row.hash),
     }
-}
-
-fn structure(details: Value) -> Struct {
-    let fields = match details {
-        Value::Object(fields) => fields,
-        _ => serde_json::Map::new(),
-    };
-    Struct { fields: fields.into_iter().map(|(name, field)| (name, value(field))).collect() }
-}
-
-fn value(value: Value) -> pbjson_types::Value {
-    let kind = match value {
-        Value::Null => Kind::NullValue(0),
-        Value::Bool(bool) => Kind::BoolValue(bool),
-        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
-        Value::String(text) => Kind::StringValue(text),
-        Value::Array(items) => {
-            let values = items.into_iter().map(self::value).collect();
-            Kind::ListValue(pbjson_types::ListValue { values })
-        }
-        object @ Value::Object(_) => Kind::StructValue(structure(object)),
-    };
-    pbjson_types::Value { kind: Some(kind) }
 }
 
 fn verification(report: Report) -> v1::AuditVerification {
@@ -209,6 +184,11 @@ impl AuditService for Audits {
             audit_logs: page.items,
             next_page_token: page.next,
         }))
+    }
+
+    async fn test_audit(&self, _: Request<v1::TestAuditRequest>) -> Answer<v1::AuditLog> {
+        let row = self.0.test_audit().await.map_err(status)?;
+        Ok(Response::new(audit_log(row)))
     }
 
     async fn list_audit_items(

@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use pbjson_types::Timestamp;
+use pbjson_types::{Struct, Timestamp, value::Kind};
+use serde_json::Value;
 use uuid::Uuid;
 use yuantus_auth::{Role, caller, tenancy::TenantFacts};
 use yuantus_domain::{
@@ -89,6 +90,7 @@ pub(super) fn org(
         revision: database.revision,
         created_at: time(org.created_at),
         updated_at: time(org.updated_at.max(database.updated_at)),
+        is_active: status == OrgStatus::Active,
     })
 }
 
@@ -104,6 +106,7 @@ pub(super) fn user(row: entity::user::Model) -> Result<v1::User> {
         is_active: row.is_active,
         is_superuser: roles.iter().any(|role| admin.contains(&role.as_str())),
         roles,
+        name: row.name,
         created_at: time(row.created_at),
         updated_at: time(row.updated_at),
     })
@@ -265,4 +268,28 @@ pub(super) fn api_key(row: entity::api_key::Model) -> v1::ApiKey {
         expires_at: row.expires_at.and_then(time),
         last_used_at: row.last_used_at.and_then(time),
     }
+}
+
+/// A document as the API shows it; what is no object is none.
+pub(super) fn structure(details: Value) -> Struct {
+    let fields = match details {
+        Value::Object(fields) => fields,
+        _ => serde_json::Map::new(),
+    };
+    Struct { fields: fields.into_iter().map(|(name, field)| (name, value(field))).collect() }
+}
+
+fn value(value: Value) -> pbjson_types::Value {
+    let kind = match value {
+        Value::Null => Kind::NullValue(0),
+        Value::Bool(bool) => Kind::BoolValue(bool),
+        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
+        Value::String(text) => Kind::StringValue(text),
+        Value::Array(items) => {
+            let values = items.into_iter().map(self::value).collect();
+            Kind::ListValue(pbjson_types::ListValue { values })
+        }
+        object @ Value::Object(_) => Kind::StructValue(structure(object)),
+    };
+    pbjson_types::Value { kind: Some(kind) }
 }

@@ -26,6 +26,11 @@ fn parse_create(request: v1::CreateOrgRequest) -> Result<CreateOrg> {
     })
 }
 
+/// An org of the tenant that the request names, or of its context's.
+fn key(tenant: &str, org: &str) -> Result<OrgKey> {
+    Ok(OrgKey { tenant: convert::tenant_id(tenant)?, org: OrgId::parse("org_id", org)? })
+}
+
 #[tonic::async_trait]
 impl OrgService for Orgs {
     async fn create_org(&self, request: Request<v1::CreateOrgRequest>) -> Answer<v1::Operation> {
@@ -36,9 +41,16 @@ impl OrgService for Orgs {
 
     async fn get_org(&self, request: Request<v1::GetOrgRequest>) -> Answer<v1::Org> {
         let request = request.get_ref();
-        let key = OrgKey::parse(&request.tenant_id, &request.org_id).map_err(status)?;
+        let key = key(&request.tenant_id, &request.org_id).map_err(status)?;
         let found = self.0.get_org(&key).await.map_err(status)?;
         Ok(Response::new(convert::org(found).map_err(status)?))
+    }
+
+    async fn update_org(&self, request: Request<v1::UpdateOrgRequest>) -> Answer<v1::Org> {
+        let request = request.get_ref();
+        let key = key(&request.tenant_id, &request.org_id).map_err(status)?;
+        let changed = self.0.update_org(&key, request.name.as_deref()).await.map_err(status)?;
+        Ok(Response::new(convert::org(changed).map_err(status)?))
     }
 
     async fn list_orgs(
@@ -48,11 +60,13 @@ impl OrgService for Orgs {
         let request = request.into_inner();
         let tenant = TenantId::parse("tenant_id", &request.tenant_id).map_err(status)?;
         let size = PageSize::parse(request.page_size).map_err(status)?;
-        let page = self.0.list_orgs(&tenant, size, &request.page_token).await.map_err(status)?;
-        let orgs = page.items.into_iter().map(convert::org).collect::<Result<_>>();
+        let listed = self.0.list_orgs(&tenant, size, &request.page_token).await;
+        let listed = listed.map_err(status)?;
+        let orgs = listed.page.items.into_iter().map(convert::org).collect::<Result<_>>();
         Ok(Response::new(v1::ListOrgsResponse {
             orgs: orgs.map_err(status)?,
-            next_page_token: page.next,
+            next_page_token: listed.page.next,
+            total: convert::count(listed.total),
         }))
     }
 

@@ -89,10 +89,11 @@ impl TenantService for Tenants {
     ) -> Answer<v1::ListTenantsResponse> {
         let request = request.into_inner();
         let size = PageSize::parse(request.page_size).map_err(status)?;
-        let page = self.0.list_tenants(size, &request.page_token).await.map_err(status)?;
+        let listed = self.0.list_tenants(size, &request.page_token).await.map_err(status)?;
         Ok(Response::new(v1::ListTenantsResponse {
-            tenants: page.items.iter().map(convert::tenant).collect(),
-            next_page_token: page.next,
+            tenants: listed.page.items.iter().map(convert::tenant).collect(),
+            next_page_token: listed.page.next,
+            total: convert::count(listed.total),
         }))
     }
 }

@@ -37,6 +37,7 @@ fn parse_update(request: &v1::UpdateUserRequest) -> Result<UpdateUser> {
         email: email.map(|email| Email::parse_optional("email", email)).transpose()?,
         is_active: request.is_active,
         is_superuser: request.is_superuser,
+        name: request.name.clone(),
     })
 }
 
@@ -50,8 +51,10 @@ fn new_password(password: String) -> Result<SecretString> {
 #[tonic::async_trait]
 impl UserService for Users {
     async fn create_user(&self, request: Request<v1::CreateUserRequest>) -> Answer<v1::User> {
-        let asked = parse_create(request.into_inner()).map_err(status)?;
-        let created = self.0.create_user(asked).await.map_err(status)?;
+        let request = request.into_inner();
+        let name = request.name.clone();
+        let asked = parse_create(request).map_err(status)?;
+        let created = self.0.create_user(asked, &name).await.map_err(status)?;
         Ok(Response::new(convert::user(created).map_err(status)?))
     }
 

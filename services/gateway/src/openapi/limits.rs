@@ -20,6 +20,8 @@ pub fn required(message: &str) -> &'static [&'static str] {
         "RefreshTokenRequest" => &["refresh_token"],
         "CreateUserRequest" => &["username", "password"],
         "CreateCustomerRequest" | "CreateApiKeyRequest" => &["name"],
+        "UpdatePolicyRequest" => &["policy"],
+        "RestoreTenantRequest" => &["format", "tenant"],
         "SwitchOrgRequest" => &["org_id"],
         _ => &[],
     }
@@ -44,7 +46,8 @@ fn limit(message: &str, field: &str, required: bool) -> Option<Value> {
             "pattern": format!("^{ID}$"), "minLength": 1, "maxLength": 64,
             "not": {"enum": RESERVED},
         }),
-        "tenant_id" | "org_id" | "target_tenant_id" | "target_org_id" | "default_org_id" => {
+        "area" | "tenant_id" | "org_id" | "target_tenant_id" | "target_org_id"
+        | "default_org_id" => {
             json!({"pattern": whole(ID, required), "maxLength": 64})
         }
         "operation_id" | "backup_id" | "customer_id" | "api_key_id" | "file_id" => {

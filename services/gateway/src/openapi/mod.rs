@@ -5,6 +5,7 @@
 //! Invariant: the document is true. What it says a request may hold is taken,
 //! what it says it may not is refused, and every answer is one it names.
 
+mod adapters;
 mod errors;
 mod examples;
 mod limits;
@@ -45,6 +46,7 @@ pub fn build() -> Value {
         operation::complete(operation, route, &schemas);
         rename(operation, &mut names);
     }
+    adapters::add(&mut doc);
     paths::add(&mut doc);
     errors::add(&mut doc);
     doc["components"]["securitySchemes"] = json!({

@@ -40,11 +40,12 @@ pub fn add(doc: &mut Value) {
     put("/api/v1/health/ready", "IsReady2", about, ready(), &[503]);
     let about = "Which server this is, and the tenant and org that the headers name.";
     put("/api/v1/health", "GetHealth", about, json_of(health()), &[400]);
+    put("/api/health", "GetHealth2", about, json_of(health()), &[400]);
     let about = "Whether what we depend on is there, one by one. `db` is the org's own database \
         where the headers name one.";
     put("/api/v1/health/deps", "GetDependencies", about, json_of(dependencies()), &[400]);
     gate(doc);
-    for path in ["/api/v1/health", "/api/v1/health/deps"] {
+    for path in ["/api/health", "/api/v1/health", "/api/v1/health/deps"] {
         doc["paths"][path]["get"]["parameters"] = json!([context("tenant"), context("org")]);
     }
 }
@@ -80,7 +81,8 @@ fn gate(doc: &mut Value) {
     }
 }
 
-fn context(what: &str) -> Value {
+/// The header that names a tenant or an org.
+pub fn context(what: &str) -> Value {
     let mut schema = json!({"type": "string"});
     super::limits::apply(&mut schema, "", &format!("{what}_id"), false);
     json!({

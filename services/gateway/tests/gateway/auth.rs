@@ -14,10 +14,10 @@ use crate::server::{TestServer, problem};
 fn path(route: &Route) -> String {
     let path = route.template.replace("{tenant_id}", "acme").replace("{org_id}", "hq");
     let path = path.replace("{operation_id}", "o1").replace("{backup_id}", "b1");
-    path.replace("{session_id}", "s1")
-        .replace("{api_key_id}", "k1")
-        .replace("{user_id}", "1")
-        .replace("{customer_id}", "1")
+    let path =
+        path.replace("{user_id}", "1").replace("{customer_id}", "1").replace("{file_id}", "1");
+    let path = path.replace("{session_id}", "s1").replace("{api_key_id}", "k1");
+    path.replace("{area}", "payments")
 }
 
 #[tokio::test]

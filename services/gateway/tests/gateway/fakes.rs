@@ -12,13 +12,15 @@ use tokio::sync::Notify;
 use tonic::{Request, Response, Status};
 use yuantus_auth::{Caller, caller};
 use yuantus_domain::Error;
+use yuantus_gateway::upload::{Incoming, Uploads};
 use yuantus_proto::v1::{
-    api_key_service_server::ApiKeyService, audit_service_server::AuditService,
-    auth_service_server::AuthService, backup_service_server::BackupService,
-    customer_service_server::CustomerService, member_service_server::MemberService,
-    migration_service_server::MigrationService, operation_service_server::OperationService,
-    org_service_server::OrgService, session_service_server::SessionService,
-    tenant_service_server::TenantService, user_service_server::UserService, *,
+    api_key_service_server::ApiKeyService, audit_service_server::AuditService, auth_service_server::AuthService,
+    backup_service_server::BackupService, customer_service_server::CustomerService,
+    export_service_server::ExportService, file_service_server::FileService,
+    member_service_server::MemberService, migration_service_server::MigrationService,
+    operation_service_server::OperationService, org_service_server::OrgService,
+    policy_service_server::PolicyService, session_service_server::SessionService, tenant_service_server::TenantService,
+    user_service_server::UserService, *,
 };
 
 use crate::status::{careless, status};
@@ -133,6 +135,10 @@ impl OrgService for Fake {
 
     async fn get_org(&self, _: Request<GetOrgRequest>) -> Answer<Org> {
         self.answer("OrgService/GetOrg")
+    }
+
+    async fn update_org(&self, _: Request<UpdateOrgRequest>) -> Answer<Org> {
+        self.answer("OrgService/UpdateOrg")
     }
 
     async fn list_orgs(&self, _: Request<ListOrgsRequest>) -> Answer<ListOrgsResponse> {
@@ -276,6 +282,74 @@ impl CustomerService for Fake {
 }
 
 #[tonic::async_trait]
+impl FileService for Fake {
+    async fn get_file(&self, _: Request<GetFileRequest>) -> Answer<File> {
+        self.answer("FileService/GetFile")
+    }
+
+    async fn list_files(&self, _: Request<ListFilesRequest>) -> Answer<ListFilesResponse> {
+        self.answer("FileService/ListFiles")
+    }
+
+    async fn delete_file(&self, _: Request<DeleteFileRequest>) -> Answer<DeleteFileResponse> {
+        self.answer("FileService/DeleteFile")
+    }
+
+    async fn get_download_url(&self, _: Request<GetDownloadUrlRequest>) -> Answer<DownloadUrl> {
+        self.answer("FileService/GetDownloadUrl")
+    }
+}
+
+#[tonic::async_trait]
+impl ExportService for Fake {
+    async fn export_tenant(&self, _: Request<ExportTenantRequest>) -> Answer<TenantExport> {
+        self.answer("ExportService/ExportTenant")
+    }
+
+    async fn restore_tenant(
+        &self,
+        _: Request<RestoreTenantRequest>,
+    ) -> Answer<RestoreTenantResponse> {
+        self.answer("ExportService/RestoreTenant")
+    }
+}
+
+#[tonic::async_trait]
+impl PolicyService for Fake {
+    async fn get_policy(&self, _: Request<GetPolicyRequest>) -> Answer<Policy> {
+        self.answer("PolicyService/GetPolicy")
+    }
+
+    async fn update_policy(&self, request: Request<UpdatePolicyRequest>) -> Answer<Policy> {
+        self.note("PolicyService/UpdatePolicy");
+        let UpdatePolicyRequest { tenant_id, area, policy, .. } = request.into_inner();
+        Ok(Response::new(Policy { tenant_id, area, policy, ..Policy::default() }))
+    }
+}
+
+impl std::fmt::Debug for Fake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fake")
+    }
+}
+
+#[tonic::async_trait]
+impl Uploads for Fake {
+    async fn upload(&self, mut incoming: Incoming) -> yuantus_domain::Result<File> {
+        self.note("FileService/UploadFile");
+        let (mut size, mut chunks) = (0, 0);
+        while let Some(chunk) = incoming.bytes.next().await {
+            size += chunk.map_err(|cut| Error::invalid("file", cut.to_string()))?.len();
+            chunks += 1;
+        }
+        let (filename, content_type) = (incoming.filename, incoming.content_type);
+        let checksum = format!("{chunks} chunks");
+        let size = size.try_into().unwrap();
+        Ok(File { filename, content_type, size, checksum, ..File::default() })
+    }
+}
+
+#[tonic::async_trait]
 impl AuthService for Fake {
     async fn login(&self, _: Request<LoginRequest>) -> Answer<LoginResponse> {
         self.answer("AuthService/Login")
@@ -322,6 +396,10 @@ impl AuditService for Fake {
         _: Request<ListAuditLogsRequest>,
     ) -> Answer<ListAuditLogsResponse> {
         self.answer("AuditService/ListAuditLogs")
+    }
+
+    async fn test_audit(&self, _: Request<TestAuditRequest>) -> Answer<AuditLog> {
+        self.answer("AuditService/TestAudit")
     }
 
     async fn list_audit_items(

@@ -102,6 +102,10 @@ impl TestServer {
             members: fake.clone(),
             sessions: fake.clone(),
             api_keys: fake.clone(),
+            files: fake.clone(),
+            policies: fake.clone(),
+            exports: fake.clone(),
+            uploads: Arc::new(fake.clone()),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

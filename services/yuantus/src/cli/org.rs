@@ -150,6 +150,7 @@ mod tests {
             revision: 3,
             created_at: Some(pbjson_types::Timestamp { seconds: 1_760_000_000, nanos: 0 }),
             updated_at: None,
+            is_active: false,
         };
         insta::assert_snapshot!(formats(&[org]));
     }

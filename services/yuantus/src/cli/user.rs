@@ -28,6 +28,9 @@ pub(crate) enum Command {
         /// The user's address
         #[arg(long, value_name = "ADDRESS", default_value = "", hide_default_value = true)]
         email: String,
+        /// The name people read
+        #[arg(long, default_value = "", hide_default_value = true)]
+        name: String,
         /// Make an administrator of the tenant
         #[arg(long)]
         admin: bool,
@@ -55,6 +58,9 @@ pub(crate) enum Command {
         /// The new address; empty for none
         #[arg(long, value_name = "ADDRESS")]
         email: Option<String>,
+        /// The name people read; empty for none
+        #[arg(long)]
+        name: Option<String>,
         /// Whether the user may log in
         #[arg(long, value_name = "true|false")]
         active: Option<bool>,
@@ -95,7 +101,7 @@ impl Command {
     pub(crate) async fn run(self, session: &Session) -> Result<(), Failure> {
         let mut users = session.client.users();
         match self {
-            Self::Create { tenant, username, email, admin, id, password_stdin } => {
+            Self::Create { tenant, username, email, name, admin, id, password_stdin } => {
                 let of = format!("{tenant}/{username}");
                 let request = CreateUserRequest {
                     tenant_id: tenant.into(),
@@ -104,6 +110,7 @@ impl Command {
                     email,
                     is_superuser: admin,
                     user_id: id,
+                    name,
                 };
                 session.output.one(&session.answer(users.create_user(request).await)?)
             }
@@ -122,13 +129,14 @@ impl Command {
                 let request = GetUserRequest { tenant_id, user_id };
                 session.output.one(&session.answer(users.get_user(request).await)?)
             }
-            Self::Update { which, email, active, admin } => {
+            Self::Update { which, email, name, active, admin } => {
                 let request = UpdateUserRequest {
                     tenant_id: which.tenant_id(),
                     user_id: which.user,
                     email,
                     is_active: active,
                     is_superuser: admin,
+                    name,
                 };
                 session.output.one(&session.answer(users.update_user(request).await)?)
             }

@@ -11,8 +11,8 @@ use yuantus_config::{Config, Environment};
 use yuantus_control_plane::{
     app::{App, Parts, Settings, audit::Audit},
     rpc::{
-        ApiKeys, Audits, Auth, Backups, Customers, Members, Migrations, Operations, Orgs, Sessions,
-        Tenants, Users, status::status,
+        ApiKeys, Audits, Auth, Backups, Customers, Exports, Files, Members, Migrations, Operations, Orgs,
+        Policies, Sessions, Tenants, Users, status::status,
     },
 };
 use yuantus_domain::{Email, Error};
@@ -22,11 +22,12 @@ use yuantus_operations::{Notifier, Watcher};
 use yuantus_tenant_data::{Connections, Limits, TenantServer};
 
 use super::{
-    common::{Common, refused, retention},
+    common::{Common, presigner, refused, retention},
     directory::AppDirectory,
     health::AppHealth,
     metrics,
     recorder::Recorder,
+    uploads::AppUploads,
 };
 use crate::failure::Failure;
 
@@ -78,6 +79,7 @@ impl Api {
             server: common.server.clone(),
             data,
             store: common.store.clone(),
+            presigner: presigner(config),
             audit: Audit {
                 trail: trail.clone(),
                 signer: common.signer.clone(),
@@ -99,6 +101,8 @@ impl Api {
         settings.auth_mode = config.auth.mode;
         settings.drain = config.server.drain();
         settings.request_timeout = config.server.request_timeout();
+        settings.platform_admin = config.auth.platform_admin_enabled;
+        settings.max_file_bytes = config.data.max_file_bytes;
         settings.cors_origins.clone_from(&config.server.cors_origins);
         settings.trusted_proxies = config.server.proxies();
         let requests = config.audit.enabled;
@@ -161,6 +165,10 @@ impl Api {
             members: Members(app.clone()),
             sessions: Sessions(app.clone()),
             api_keys: ApiKeys(app.clone()),
+            files: Files(app.clone()),
+            exports: Exports(app.clone()),
+            policies: Policies(app.clone()),
+            uploads: Arc::new(AppUploads(app.clone())),
         };
         let health = Arc::new(AppHealth(app));
         let served =

@@ -1,6 +1,6 @@
 //! What API and worker are both made of.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -8,7 +8,7 @@ use yuantus_audit::{PURPOSE, Retention};
 use yuantus_auth::{Sealer, Signer};
 use yuantus_config::Config;
 use yuantus_postgres::Server;
-use yuantus_storage::{ObjectStore, S3Settings};
+use yuantus_storage::{ObjectStore, Presigner, S3Settings};
 use yuantus_tenant_schema::Bundle;
 
 use crate::failure::Failure;
@@ -56,6 +56,14 @@ pub(crate) fn retention(config: &Config) -> Retention {
 /// Wraps an error of the configuration.
 pub(crate) fn refused(error: yuantus_config::Error) -> Failure {
     Failure::local("read the configuration", error)
+}
+
+/// Makes URLs of files for the endpoint that clients reach.
+pub(crate) fn presigner(config: &Config) -> Presigner {
+    let settings = s3_settings(config);
+    let public = config.storage.public_endpoint_url.clone();
+    let settings = S3Settings { endpoint_url: public.or(settings.endpoint_url), ..settings };
+    Presigner::new(&settings, Duration::from_secs(config.data.file_url_seconds))
 }
 
 fn s3_settings(config: &Config) -> S3Settings {

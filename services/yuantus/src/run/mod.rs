@@ -10,6 +10,7 @@ mod metrics;
 mod operations;
 mod recorder;
 pub(crate) mod start;
+mod uploads;
 pub(crate) mod worker;
 
 use std::path::Path;

@@ -15,7 +15,8 @@ use crate::{
 const NODE: &str = "dev";
 
 /// For people, unless the environment or the file says otherwise.
-const LOG: [(&str, &str); 2] = [
+const BELOW: [(&str, &str); 3] = [
+    ("YUANTUS_PLATFORM_ADMIN_ENABLED", "true"),
     ("YUANTUS_LOG_FORMAT", "text"),
     ("YUANTUS_LOG_LEVEL", "warn,yuantus=info,yuantus_gateway=warn"),
 ];
@@ -31,7 +32,7 @@ pub(crate) fn load(
 ) -> Result<Config, Failure> {
     let below: Vec<_> = match file {
         Some(_) => Vec::new(),
-        None => LOG.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
+        None => BELOW.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
     };
     let text = |secret: &SecretString| secret.expose_secret().to_owned();
     let bundle = options.bundle.as_ref().map(|path| path.display().to_string());

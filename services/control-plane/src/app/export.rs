@@ -1,0 +1,406 @@
+//! A tenant's data as one document, and back.
+//!
+//! Invariant: putting back never changes or deletes what is there. Each org is
+//! put back whole or not at all; what is asked again finds it there.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use yuantus_auth::{random_password, tenancy::TenantFacts};
+use yuantus_domain::{
+    Email, Error, OperationState, OrgId, OrgKey, OrgRole, PageSize, Plan, Result, TenantId,
+    TenantStatus, Username, file_prefix,
+};
+use yuantus_identity::{
+    entity::user::Model as User, for_org, for_tenant, query::member::MemberAndUser,
+};
+use yuantus_tenant_data::{PutBack, Session, Table, Values};
+
+use super::{
+    App, audit,
+    org::CreateOrg,
+    org_name,
+    tenant::CreateTenant,
+    user::{CreateUser, insert_user},
+};
+
+/// The largest document, in bytes of values.
+const MAX_BYTES: usize = 48 * 1024 * 1024;
+/// How long to wait for the database of an org that is made.
+const WAIT: Duration = Duration::from_secs(20);
+
+/// A tenant's data.
+pub struct TenantData {
+    /// The tenant.
+    pub tenant: TenantFacts,
+    /// Its users.
+    pub users: Vec<User>,
+    /// Who is a member where.
+    pub members: Vec<MemberAndUser>,
+    /// Its orgs.
+    pub orgs: Vec<OrgData>,
+}
+
+/// An org's data.
+pub struct OrgData {
+    /// Its id.
+    pub id: String,
+    /// The name people read.
+    pub name: String,
+    /// Its tables.
+    pub tables: Vec<(Table, Vec<Values>)>,
+}
+
+/// What is to be put back.
+#[derive(Debug)]
+pub struct Restore {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The name people read.
+    pub name: String,
+    /// Its plan.
+    pub plan: Plan,
+    /// Its users.
+    pub users: Vec<RestoreUser>,
+    /// Who is a member where.
+    pub members: Vec<RestoreMember>,
+    /// Its orgs.
+    pub orgs: Vec<RestoreOrg>,
+}
+
+/// A user that is to be there.
+#[derive(Debug)]
+pub struct RestoreUser {
+    /// The name to log in with.
+    pub username: Username,
+    /// The address.
+    pub email: Option<Email>,
+    /// The name people read.
+    pub name: String,
+    /// Whether the user administers the tenant.
+    pub is_superuser: bool,
+    /// Whether the user may log in.
+    pub is_active: bool,
+}
+
+/// A membership that is to be there.
+#[derive(Debug)]
+pub struct RestoreMember {
+    /// The org.
+    pub org: OrgId,
+    /// Whose.
+    pub username: Username,
+    /// The roles.
+    pub roles: Vec<OrgRole>,
+    /// Whether the member may work in the org.
+    pub is_active: bool,
+}
+
+/// An org that is to be there.
+#[derive(Debug)]
+pub struct RestoreOrg {
+    /// Its id.
+    pub id: OrgId,
+    /// The name people read.
+    pub name: String,
+    /// The rows of its tables.
+    pub tables: Vec<RestoreTable>,
+}
+
+/// Rows that are to be there.
+#[derive(Debug)]
+pub struct RestoreTable {
+    /// The schema.
+    pub schema: String,
+    /// The table.
+    pub name: String,
+    /// Its columns.
+    pub columns: Vec<String>,
+    /// Their values.
+    pub rows: Vec<Values>,
+}
+
+/// What was put back.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// Rows that were missing.
+    pub rows: u64,
+    /// Rows that were there.
+    pub unchanged: u64,
+    /// Users that were missing.
+    pub users: usize,
+    /// Memberships that were missing.
+    pub members: usize,
+    /// Orgs that were made.
+    pub orgs: Vec<String>,
+}
+
+impl App {
+    /// Reads all of a tenant's data.
+    pub async fn export_tenant(&self, id: &TenantId) -> Result<TenantData> {
+        let tenant = self.get_tenant(id).await?;
+        let size = PageSize::parse(1000)?;
+        let (mut orgs, mut members, mut left) = (Vec::new(), Vec::new(), MAX_BYTES);
+        let mut token = String::new();
+        loop {
+            let page = self.list_orgs(id, size, &token).await?.page;
+            for (org, _) in page.items {
+                let key = OrgKey { tenant: id.clone(), org: OrgId::parse("org_id", &org.id)? };
+                members.extend(self.all_members(&key, size).await?);
+                let tables = self.export_org(&key, &mut left).await?;
+                orgs.push(OrgData { id: org.id, name: org.name, tables });
+            }
+            token = page.next;
+            if token.is_empty() {
+                break;
+            }
+        }
+        let users = self.all_users(id, size).await?;
+        let details = json!({ "orgs": orgs.len(), "users": users.len() });
+        let target = format!("tenants/{id}");
+        audit::record(&self.db, "tenant.export", id.as_str(), "", target, details).await?;
+        Ok(TenantData { tenant, users, members, orgs })
+    }
+
+    async fn all_users(&self, tenant: &TenantId, size: PageSize) -> Result<Vec<User>> {
+        let (mut all, mut token) = (Vec::new(), String::new());
+        loop {
+            let page = self.list_users(tenant, size, &token).await?.page;
+            all.extend(page.items);
+            token = page.next;
+            if token.is_empty() {
+                return Ok(all);
+            }
+        }
+    }
+
+    async fn all_members(&self, key: &OrgKey, size: PageSize) -> Result<Vec<MemberAndUser>> {
+        let (mut all, mut token) = (Vec::new(), String::new());
+        loop {
+            let page = self.list_members(key, size, &token).await?.page;
+            all.extend(page.items);
+            token = page.next;
+            if token.is_empty() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// All rows of an org, as of one moment; `left` is how much there may be.
+    async fn export_org(
+        &self,
+        key: &OrgKey,
+        left: &mut usize,
+    ) -> Result<Vec<(Table, Vec<Values>)>> {
+        let mut session = self.data_session(key).await?;
+        session.begin_snapshot().await?;
+        let read = read(&mut session, left).await;
+        session.finish(read).await
+    }
+
+    /// Puts back what is missing.
+    pub async fn restore_tenant(&self, asked: Restore) -> Result<Restored> {
+        let mut done = Restored::default();
+        let id = &asked.tenant;
+        match self.tenant_facts(id).await? {
+            Some(tenant) if tenant.status != TenantStatus::Active => {
+                let message = format!("tenant `{id}` is {}", tenant.status);
+                return Err(Error::precondition("TENANT_NOT_ACTIVE", message));
+            }
+            Some(_) => {}
+            None => {
+                let (name, plan) = (asked.name.clone(), asked.plan);
+                let new =
+                    CreateTenant { id: id.clone(), name, plan, admin: None, idempotency: None };
+                self.create_tenant(new).await?;
+            }
+        }
+        for org in &asked.orgs {
+            let key = OrgKey { tenant: id.clone(), org: org.id.clone() };
+            if self.ensure_org(&key, &org.name).await? {
+                done.orgs.push(org.id.to_string());
+            }
+            self.put_org_back(&key, &org.tables, &mut done).await?;
+        }
+        self.put_users_back(&asked, &mut done).await?;
+        Ok(done)
+    }
+
+    /// Makes an org that is not there, and waits for its database; whether it
+    /// was made.
+    async fn ensure_org(&self, key: &OrgKey, name: &str) -> Result<bool> {
+        if for_org(key).org(&self.db).await?.is_some() {
+            return Ok(false);
+        }
+        let new = CreateOrg { key: key.clone(), name: name.to_owned(), idempotency: None };
+        let operation = self.create_org(new).await?;
+        let ended = self.wait_operation(operation.id, WAIT).await?;
+        match OperationState::parse(&ended.state) {
+            Some(OperationState::Succeeded) => Ok(true),
+            _ => Err(Error::Unavailable {
+                reason: "PROVISIONING",
+                message: format!("the database of org `{key}` is not made yet; ask again"),
+                retry_after: Duration::from_secs(5),
+            }),
+        }
+    }
+
+    async fn put_org_back(
+        &self,
+        key: &OrgKey,
+        tables: &[RestoreTable],
+        done: &mut Restored,
+    ) -> Result<()> {
+        for table in tables.iter().filter(|table| table.name == "files") {
+            self.expect_objects(key, table).await?;
+        }
+        let mut session = self.data_session(key).await?;
+        session.begin().await?;
+        let changed = async {
+            let put = put_back(&mut session, key, tables).await?;
+            if put.inserted > 0 {
+                let (tenant, org) = (key.tenant.as_str(), key.org.as_str());
+                let details = json!({ "rows": put.inserted });
+                audit::record(&self.db, "org.restore_rows", tenant, org, org_name(key), details)
+                    .await?;
+            }
+            Ok::<_, Error>(put)
+        };
+        let changed = changed.await;
+        let put = session.finish(changed).await?;
+        done.rows += put.inserted;
+        done.unchanged += put.there.saturating_sub(put.inserted);
+        Ok(())
+    }
+
+    /// Refuses files whose bytes are not the org's own, or not there.
+    async fn expect_objects(&self, key: &OrgKey, table: &RestoreTable) -> Result<()> {
+        let Some(place) = table.columns.iter().position(|name| name == "object_key") else {
+            return Ok(());
+        };
+        let own = file_prefix::of_org(key);
+        for object in table.rows.iter().filter_map(|row| row.get(place)?.as_deref()) {
+            let there = object.starts_with(&own)
+                && self.store.head(object).await.map_err(Error::internal)?.is_some();
+            if !there {
+                let message = format!("the bytes of file `{object}` are not in the bucket");
+                return Err(Error::precondition("FILE_MISSING", message));
+            }
+        }
+        Ok(())
+    }
+
+    async fn put_users_back(&self, asked: &Restore, done: &mut Restored) -> Result<()> {
+        let tenant = &asked.tenant;
+        let there = self.all_users(tenant, PageSize::parse(1000)?).await?;
+        // Nobody knows it: whoever is to log in needs another.
+        let password = random_password()?;
+        let hash = self.passwords.hash(&password).await?;
+        let txn = self.begin().await?;
+        let mut ids: std::collections::HashMap<String, i32> =
+            there.into_iter().map(|user| (user.username, user.id)).collect();
+        for user in &asked.users {
+            if ids.contains_key(user.username.as_str()) {
+                continue;
+            }
+            let new = CreateUser {
+                tenant: tenant.clone(),
+                username: user.username.clone(),
+                password: String::new().into(),
+                email: user.email.clone(),
+                is_superuser: user.is_superuser,
+                id: None,
+            };
+            let made = insert_user(&txn, &new, hash.clone()).await?;
+            for_tenant(tenant).name_user(&txn, made.id, &user.name).await?;
+            if !user.is_active {
+                let change = yuantus_identity::query::user::Change {
+                    is_active: Some(false),
+                    ..Default::default()
+                };
+                for_tenant(tenant).update_user(&txn, made.id, change).await?;
+            }
+            ids.insert(made.username, made.id);
+            done.users += 1;
+        }
+        for member in &asked.members {
+            let key = OrgKey { tenant: tenant.clone(), org: member.org.clone() };
+            let id = ids.get(member.username.as_str()).ok_or_else(|| {
+                let rule =
+                    format!("must name users of the document, not `{}`", member.username.as_str());
+                Error::invalid("members", rule)
+            })?;
+            if for_org(&key).member(&txn, *id).await?.is_none() {
+                for_org(&key).insert_member(&txn, *id, &member.roles, member.is_active).await?;
+                done.members += 1;
+            }
+        }
+        let details = json!({ "rows": done.rows, "users": done.users, "members": done.members,
+            "orgs": done.orgs });
+        let target = format!("tenants/{tenant}");
+        audit::record(&txn, "tenant.restore", tenant.as_str(), "", target, details).await?;
+        self.commit(txn).await
+    }
+}
+
+async fn read(session: &mut Session, left: &mut usize) -> Result<Vec<(Table, Vec<Values>)>> {
+    let mut tables = Vec::new();
+    for table in session.tables().await? {
+        let rows = session.rows(&table).await?;
+        let bytes: usize = rows.iter().flatten().flatten().map(String::len).sum();
+        *left = left.checked_sub(bytes).ok_or_else(|| {
+            let message = "the tenant's data is too large for one document: make backups";
+            Error::precondition("EXPORT_TOO_LARGE", message)
+        })?;
+        tables.push((table, rows));
+    }
+    Ok(tables)
+}
+
+async fn put_back(session: &mut Session, key: &OrgKey, tables: &[RestoreTable]) -> Result<PutBack> {
+    let mut put = PutBack::default();
+    let there = session.tables().await?;
+    let known = |given: &RestoreTable| {
+        there.iter().any(|table| table.schema == given.schema && table.name == given.name)
+    };
+    if let Some(other) = tables.iter().find(|table| !table.rows.is_empty() && !known(table)) {
+        let message = format!("org `{key}` has no table `{}.{}`", other.schema, other.name);
+        return Err(Error::precondition("NO_SUCH_TABLE", message));
+    }
+    for table in &there {
+        let given = tables
+            .iter()
+            .find(|given| given.schema == table.schema && given.name == table.name)
+            .filter(|given| !given.rows.is_empty());
+        let Some(given) = given else { continue };
+        let rows = in_columns(table, given)?;
+        let one = session.put_back(table, &Value::from(rows).to_string()).await?;
+        let wanted = given.rows.len() as u64;
+        if one.there < wanted {
+            let differ = wanted - one.there;
+            let name = table.full_name();
+            let message = format!("{differ} rows of `{name}` of org `{key}` are there otherwise");
+            return Err(Error::precondition("ROWS_DIFFER", message));
+        }
+        put.inserted += one.inserted;
+        put.there += one.there;
+    }
+    Ok(put)
+}
+
+/// Rows in the order of the table's columns.
+fn in_columns(table: &Table, given: &RestoreTable) -> Result<Vec<Value>> {
+    let places = table.columns.iter().map(|name| given.columns.iter().position(|g| g == name));
+    let places: Option<Vec<usize>> = places.collect();
+    let same = places.filter(|places| places.len() == given.columns.len());
+    let places = same.ok_or_else(|| {
+        let message = format!("table `{}` has other columns now", table.full_name());
+        Error::precondition("TABLE_DIFFERS", message)
+    })?;
+    let row = |row: &Values| {
+        let values = places.iter().map(|place| row.get(*place).cloned().map(Value::from));
+        values.collect::<Option<Vec<_>>>().map(Value::from)
+    };
+    let rows: Option<Vec<Value>> = given.rows.iter().map(row).collect();
+    rows.ok_or_else(|| Error::invalid("rows", "must have a value for each column"))
+}
