@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 step() { printf '\n== %s (%ss)\n' "$1" "$SECONDS"; }
 
 step 'packages'
-scripts/packages.sh build-essential ca-certificates chromium nginx-light postgresql python3-venv restic
+scripts/packages.sh build-essential ca-certificates chromium curl jq nginx-light postgresql \
+  python3-venv restic
 
 step 'format'
 cargo fmt --all --check

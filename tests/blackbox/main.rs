@@ -39,6 +39,7 @@ mod python;
 mod quiet;
 mod restic;
 mod rpc;
+mod runbooks;
 mod secrecy;
 mod session;
 mod settle;

@@ -176,9 +176,6 @@ where
             BackupServiceRestBridge::with_guard(self.backups, guard("BackupService")),
             CustomerServiceRestBridge::with_guard(self.customers, guard("CustomerService")),
             MemberServiceRestBridge::with_guard(self.members, guard("MemberService")),
-            MigrationServiceRestBridge::with_guard(self.migrations, guard("MigrationService")),
-            OrgServiceRestBridge::with_guard(self.orgs, guard("OrgService")),
-            SessionServiceRestBridge::with_guard(self.sessions, guard("SessionService")),
             TenantServiceRestBridge::with_guard(self.tenants, guard("TenantService")),
             UserServiceRestBridge::with_guard(self.users, guard("UserService")),
             ExportServiceRestBridge::with_guard(self.exports, guard("ExportService")),
@@ -186,6 +183,7 @@ where
             MigrationServiceRestBridge::with_guard(self.migrations, guard("MigrationService")),
             OrgServiceRestBridge::with_guard(self.orgs, guard("OrgService")),
             PolicyServiceRestBridge::with_guard(self.policies, guard("PolicyService")),
+            SessionServiceRestBridge::with_guard(self.sessions, guard("SessionService")),
         ));
         Box::new(move |call| {
             let transcoder = Arc::clone(&transcoder);
