@@ -38,6 +38,7 @@ mod problem;
 mod python;
 mod quiet;
 mod restic;
+mod roles;
 mod rpc;
 mod runbooks;
 mod secrecy;
