@@ -37,6 +37,9 @@ impl App {
     ) -> Result<Model> {
         let principal = caller::principal()?;
         principal.may_act_for(tenant)?;
+        if !policy.is_object() {
+            return Err(Error::invalid("policy", "must be an object"));
+        }
         if policy.to_string().len() > MAX_BYTES {
             return Err(Error::invalid("policy", "must have at most 65536 bytes"));
         }

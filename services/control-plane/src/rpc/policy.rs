@@ -50,9 +50,8 @@ impl PolicyService for Policies {
         let tenant = TenantId::parse("tenant_id", &request.tenant_id).map_err(status)?;
         let area = Area::parse("area", &request.area).map_err(status)?;
         let expected = version("expected_version", request.expected_version).map_err(status)?;
-        let policy = request.policy.ok_or_else(|| Error::invalid("policy", "must be an object"));
-        let policy = serde_json::to_value(policy.map_err(status)?).map_err(Error::internal);
-        let policy = policy.map_err(status)?;
+        let policy = request.policy.map(serde_json::to_value).transpose().map_err(Error::internal);
+        let policy = policy.map_err(status)?.unwrap_or_default();
         let changed = self.0.update_policy(&tenant, &area, policy, expected).await;
         Ok(Response::new(shown(changed.map_err(status)?)))
     }

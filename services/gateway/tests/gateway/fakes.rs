@@ -126,6 +126,7 @@ impl OrgService for Fake {
         self.note("OrgService/CreateOrg");
         let request = request.into_inner();
         Ok(Response::new(Operation {
+            id: "o1".into(),
             tenant_id: request.tenant_id,
             org_id: request.id,
             state: operation::State::Pending.into(),
