@@ -3,8 +3,9 @@
 use std::fmt;
 
 use crate::v1::{
-    BackupKey, Connection, CreateApiKeyResponse, CreateTenantRequest, CreateUserRequest, DownloadUrl,
-    LoginRequest, LoginResponse, LoginToPlatformRequest, RefreshTokenRequest, ResetPasswordRequest,
+    BackupKey, Connection, CreateApiKeyResponse, CreateTenantRequest, CreateUserRequest,
+    DownloadUrl, LoginRequest, LoginResponse, LoginToPlatformRequest, RefreshTokenRequest,
+    ResetPasswordRequest,
 };
 
 /// Stands for a secret: says whether there is one.

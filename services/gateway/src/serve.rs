@@ -11,12 +11,13 @@ use tracing::{info, warn};
 use yuantus_proto::{
     envoy::authorization_server::AuthorizationServer,
     v1::{
-        api_key_service_server::ApiKeyService, audit_service_server::AuditService, auth_service_server::AuthService,
-        backup_service_server::BackupService, customer_service_server::CustomerService,
-        export_service_server::ExportService, file_service_server::FileService,
-        member_service_server::MemberService, migration_service_server::MigrationService,
-        operation_service_server::OperationService, org_service_server::OrgService,
-        policy_service_server::PolicyService, session_service_server::SessionService, tenant_service_server::TenantService,
+        api_key_service_server::ApiKeyService, audit_service_server::AuditService,
+        auth_service_server::AuthService, backup_service_server::BackupService,
+        customer_service_server::CustomerService, export_service_server::ExportService,
+        file_service_server::FileService, member_service_server::MemberService,
+        migration_service_server::MigrationService, operation_service_server::OperationService,
+        org_service_server::OrgService, policy_service_server::PolicyService,
+        session_service_server::SessionService, tenant_service_server::TenantService,
         user_service_server::UserService,
     },
 };

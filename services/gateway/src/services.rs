@@ -9,11 +9,11 @@ use yuantus_auth::caller;
 use yuantus_domain::Error;
 use yuantus_proto::{
     rest::{
-        ApiKeyServiceRestBridge, AuditServiceRestBridge, AuthServiceRestBridge, BackupServiceRestBridge,
-        CustomerServiceRestBridge, ExportServiceRestBridge, FileServiceRestBridge,
-        MemberServiceRestBridge, MigrationServiceRestBridge, OperationServiceRestBridge,
-        OrgServiceRestBridge, PolicyServiceRestBridge, SessionServiceRestBridge, TenantServiceRestBridge, Transcoder,
-        UserServiceRestBridge,
+        ApiKeyServiceRestBridge, AuditServiceRestBridge, AuthServiceRestBridge,
+        BackupServiceRestBridge, CustomerServiceRestBridge, ExportServiceRestBridge,
+        FileServiceRestBridge, MemberServiceRestBridge, MigrationServiceRestBridge,
+        OperationServiceRestBridge, OrgServiceRestBridge, PolicyServiceRestBridge,
+        SessionServiceRestBridge, TenantServiceRestBridge, Transcoder, UserServiceRestBridge,
     },
     v1::{
         api_key_service_server::{ApiKeyService, ApiKeyServiceServer},

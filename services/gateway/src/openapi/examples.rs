@@ -33,7 +33,9 @@ pub fn of(field: &str, schema: &Value) -> Option<Value> {
         "id" if schema.get("pattern").is_some() => "acme".into(),
         "tenant_id" | "target_tenant_id" => "acme".into(),
         "org_id" | "target_org_id" => "hq".into(),
-        "operation_id" | "backup_id" | "customer_id" | "file_id" | "session_id" | "api_key_id" => ID.into(),
+        "operation_id" | "backup_id" | "customer_id" | "file_id" | "session_id" | "api_key_id" => {
+            ID.into()
+        }
         "filename" => "drawing.pdf".into(),
         "content_type" => "application/pdf".into(),
         "checksum" => HASH.into(),

@@ -14,12 +14,13 @@ use yuantus_auth::{Caller, caller};
 use yuantus_domain::Error;
 use yuantus_gateway::upload::{Incoming, Uploads};
 use yuantus_proto::v1::{
-    api_key_service_server::ApiKeyService, audit_service_server::AuditService, auth_service_server::AuthService,
-    backup_service_server::BackupService, customer_service_server::CustomerService,
-    export_service_server::ExportService, file_service_server::FileService,
-    member_service_server::MemberService, migration_service_server::MigrationService,
-    operation_service_server::OperationService, org_service_server::OrgService,
-    policy_service_server::PolicyService, session_service_server::SessionService, tenant_service_server::TenantService,
+    api_key_service_server::ApiKeyService, audit_service_server::AuditService,
+    auth_service_server::AuthService, backup_service_server::BackupService,
+    customer_service_server::CustomerService, export_service_server::ExportService,
+    file_service_server::FileService, member_service_server::MemberService,
+    migration_service_server::MigrationService, operation_service_server::OperationService,
+    org_service_server::OrgService, policy_service_server::PolicyService,
+    session_service_server::SessionService, tenant_service_server::TenantService,
     user_service_server::UserService, *,
 };
 

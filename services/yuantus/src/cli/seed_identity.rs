@@ -132,7 +132,7 @@ impl Seed {
             is_superuser: self.superuser,
             id: self.user_id,
         };
-        let made = app.create_user(new).await;
+        let made = app.create_user(new, "").await;
         let what = format!("user {}", self.username.as_str());
         match made {
             Ok(user) => {

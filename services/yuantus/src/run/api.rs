@@ -11,8 +11,8 @@ use yuantus_config::{Config, Environment};
 use yuantus_control_plane::{
     app::{App, Parts, Settings, audit::Audit},
     rpc::{
-        ApiKeys, Audits, Auth, Backups, Customers, Exports, Files, Members, Migrations, Operations, Orgs,
-        Policies, Sessions, Tenants, Users, status::status,
+        ApiKeys, Audits, Auth, Backups, Customers, Exports, Files, Members, Migrations, Operations,
+        Orgs, Policies, Sessions, Tenants, Users, status::status,
     },
 };
 use yuantus_domain::{Email, Error};
