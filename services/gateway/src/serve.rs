@@ -46,6 +46,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves gRPC and REST on `listener` until `shutdown` is cancelled. Then no
 /// connection is taken any more, streams are ended, requests under way get
 /// `settings.drain` to finish, and what is left is cut off.
+#[expect(clippy::type_complexity, reason = "a parameter for each service of the contract")]
 pub async fn serve<T, O, P, M, B, A, C, U, Usr, Mem, Fil, Pol, Exp, Ses, Key>(
     settings: GatewaySettings,
     services: Services<T, O, P, M, B, A, C, U, Usr, Mem, Fil, Pol, Exp, Ses, Key>,

@@ -82,7 +82,7 @@ fn parameters(route: &Route, scope: Scope) -> Value {
         })
         .collect();
     if scope != Scope::None && !route.template.contains("{tenant_id}") {
-        found.extend(["tenant", "org"].map(|what| super::paths::context(what)));
+        found.extend(["tenant", "org"].map(super::paths::context));
     }
     found.into()
 }
