@@ -178,7 +178,7 @@ async fn an_empty_list_is_one_empty_page() {
     let api = env.api().await;
     let empty = |value: Value| {
         let page = value.as_object().expect("page");
-        page.values().all(|v| v == &json!([]) || v == &json!(""))
+        page.values().all(|v| [json!([]), json!(""), json!(0)].contains(v))
     };
     for list in ["/api/v1/tenants", "/api/v1/operations", "/api/v1/migrations"] {
         let answer = reqwest::get(format!("{}{list}", api.url)).await.expect("answer");

@@ -38,7 +38,7 @@ operation = call("OrgService", "CreateOrg", tenant_id=tenant, id="hq")
 while not operation.HasField("finished_at"):
     operation = call("OperationService", "WaitOperation", operation_id=operation.id)
 connection = call("OrgService", "GetConnection", tenant_id=tenant, org_id="hq")
-print(call("TenantService", "GetTenant", id=tenant).name, connection.database)
+print(call("TenantService", "GetTenant", tenant_id=tenant).name, connection.database)
 
 try:
     call("TenantService", "CreateTenant", id="Not An Id")
