@@ -24,6 +24,7 @@ async fn tenant() -> Json<Value> {
 }
 
 /// Serves until it is killed, with as many threads as the product has.
+#[expect(clippy::print_stdout, reason = "whoever started it reads where it listens")]
 pub(crate) fn serve() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -224,6 +224,47 @@ async fn what_is_no_whole_file_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_row_that_names_anothers_object_is_not_believed() {
+    let env = TestEnv::start().await;
+    let api = env.api().await;
+    let _worker = env.worker("w", &[]);
+    for tenant in ["acme", "beta"] {
+        make_org(&api, tenant).await;
+    }
+    let secret = upload(&api, "beta", "secret.txt", b"a secret").await;
+    let stolen = upload(&api, "acme", "mine.txt", b"mine").await;
+    let sql = format!(
+        "UPDATE files SET object_key = 'tenants/beta/orgs/hq/files/{}'",
+        secret["id"].as_str().expect("id")
+    );
+    run_as_owner(&env, &database("acme", "hq"), &sql).await;
+    let asked = of_org(&api, HQ, Method::GET, &path(&stolen, "/download")).send().await;
+    let refused = problem(asked.expect("answer"), 412).await;
+    assert_eq!(refused["reason"], "FILE_MISSING");
+    json_of(of_org(&api, HQ, Method::DELETE, &path(&stolen, ""))).await;
+    let beta = ("beta", "hq");
+    let kept = of_org(&api, beta, Method::GET, &path(&secret, "/download")).send().await;
+    assert_eq!(kept.expect("bytes").bytes().await.expect("bytes"), &b"a secret"[..]);
+    assert_quiet(&api.child, &[]);
+}
+
+#[tokio::test]
+async fn a_form_that_never_begins_is_not_kept() {
+    let env = TestEnv::start().await;
+    let api = env.api().await;
+    let _worker = env.worker("w", &[]);
+    make_org(&api, "acme").await;
+    let preamble = [noise(4 << 20), form("file", "late.txt", b"late")].concat();
+    let refused = request(&api, HQ, preamble).send().await.expect("answer");
+    assert_eq!(problem(refused, 400).await["reason"], "BAD_FORM");
+    let header = [b"--XyZ\r\nx: ".to_vec(), vec![b'a'; 4 << 20]].concat();
+    let refused = request(&api, HQ, header).send().await.expect("answer");
+    assert_eq!(problem(refused, 400).await["reason"], "BAD_FORM");
+    assert_eq!(rows(&env).await, 0);
+    assert_quiet(&api.child, &[]);
+}
+
+#[tokio::test]
 async fn without_s3_a_file_is_refused_and_can_be_sent_again() {
     let env = TestEnv::start().await;
     let mut api = env.api().await;

@@ -96,8 +96,9 @@ async fn breaking_the_glass_is_for_a_while_and_says_why() {
             .expect("details");
     assert_eq!(details, json!({"reason": reason, "seconds": 900}));
 
-    let ended = "UPDATE sessions SET expires_at = now() - interval '1 second'";
-    sqlx::query(ended).execute(&mut env.identity().await).await.expect(ended);
+    let id = "SELECT id::text FROM sessions";
+    let id: String = sqlx::query_scalar(id).fetch_one(&mut env.identity().await).await.expect(id);
+    env.cli(&["db", "break-glass", "--end", &id], &settings, "").await.succeeded();
     let fresh = env.api().await;
     let owner = Person::with(&fresh, ran.text().trim());
     owner.refused(Method::GET, "/api/v1/tenants", Value::Null, 401).await;

@@ -11,8 +11,7 @@ pub fn of_org(key: &OrgKey) -> String {
 }
 
 /// The object of one file. The id is of version 7, so the key says when the
-/// upload began: an object without a row is an upload under way or left over,
-/// and one that began a day ago is left over.
+/// upload began.
 pub fn of_file(key: &OrgKey, id: Uuid) -> String {
     format!("{}{id}", of_org(key))
 }

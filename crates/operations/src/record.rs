@@ -153,11 +153,11 @@ impl Claim {
             vec![self.id.into(), self.epoch.into(), state.into(), step.into()];
         let ending = ending.onto(&mut values);
         let told = format!("pg_notify('{CHANGED}', id::text)");
-        let sql = format!("WITH ended AS ({FINISH} RETURNING {told}){ending}");
-        let done = db
-            .execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
+        let sql = format!("WITH ended AS ({FINISH} RETURNING {told}){ending} SELECT FROM ended");
+        let ended = db
+            .query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
             .await
             .during("finish operation")?;
-        Ok(done.rows_affected() == 1)
+        Ok(ended.is_some())
     }
 }

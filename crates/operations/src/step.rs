@@ -20,8 +20,8 @@ pub enum Outcome {
     AdvanceIn(DatabaseTransaction),
     /// Done, and with these writes so is the whole operation: the steps that
     /// follow have nothing left to do. All of it is one statement, which begins
-    /// `WITH ended AS (…)`: where `ended` has no row the part writes nothing, and
-    /// otherwise its last statement writes one row.
+    /// `WITH ended AS (…)`; the part is what follows there, and writes nothing
+    /// where `ended` has no row.
     DoneWith(Part),
     /// Not yet: look again after a while.
     Wait {

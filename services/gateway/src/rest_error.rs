@@ -1,5 +1,7 @@
 //! The transcoder's errors as problems.
 
+use std::borrow::Cow;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use tonic::Code;
@@ -47,9 +49,41 @@ pub fn body(error: &serde_json::Error) -> Problem {
     of_decoding(Code::InvalidArgument, &format!("the body is not what is expected: {error}"))
 }
 
+/// What is said of a value of the wrong type shows it, and it may be a password.
+fn without_value(message: &str) -> Cow<'_, str> {
+    let found = ["invalid type: ", "invalid value: "].iter().find_map(|kind| message.find(kind));
+    let Some(at) = found else { return Cow::Borrowed(message) };
+    let (before, shown) = message.split_at(at);
+    let expected = shown.rfind(", expected ").map_or("", |at| &shown[at + 2..]);
+    Cow::Owned(format!("{before}not of the right type: {expected}"))
+}
+
 /// Without details it is the transcoder's own: the JSON is not the message.
 fn of_decoding(code: Code, message: &str) -> Problem {
+    let message = &*without_value(message);
     let field = message.split_once("unknown field `").and_then(|(_, rest)| rest.split_once('`'));
     let field = field.map(|(field, _)| field.to_owned());
     Problem::of_service(code, message, StatusDetails::default()).field(field)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_value;
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_not_shown() {
+        for (message, said) in [
+            (
+                "invalid type: integer `12345678`, expected a string at line 1 column 23",
+                "not of the right type: expected a string at line 1 column 23",
+            ),
+            (
+                "request: invalid type: string \"a, expected b\", expected struct X",
+                "request: not of the right type: expected struct X",
+            ),
+            ("unknown field `nmae`, expected `name`", "unknown field `nmae`, expected `name`"),
+        ] {
+            assert_eq!(without_value(message), said);
+        }
+    }
 }

@@ -8,7 +8,10 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -95,15 +98,15 @@ impl Front {
             drain(body.into_data_stream()).await;
             return Err(too_large(most));
         }
-        let (wrong, rest) = (Wrong::default(), Rest::new(body));
-        let body = timed(rest.clone(), self.body_timeout, wrong.clone());
+        let (wrong, rest, held) = (Wrong::default(), Rest::new(body), Held::default());
+        let body = timed(rest.clone(), self.body_timeout, wrong.clone(), held.clone());
         let limits = SizeLimit::new()
             .whole_stream(most.saturating_add(BESIDE))
             .for_field(FIELD, most)
             .per_field(BESIDE);
         let form =
             Multipart::with_constraints(body, boundary, Constraints::new().size_limit(limits));
-        let reading = Reading { wrong, most };
+        let reading = Reading { wrong, held, most };
         let taken = self.take(form, &reading, caller).await;
         if taken.is_err() {
             drain(rest).await;
@@ -163,17 +166,43 @@ impl Stream for Rest {
     }
 }
 
+/// How much of the body the form's reader holds: what came, and was not handed
+/// on. It keeps all that comes until it finds where a part begins.
+#[derive(Clone, Default)]
+struct Held(Arc<AtomicU64>);
+
+impl Held {
+    /// Whether the reader may have one chunk more.
+    fn takes(&self, chunk: &Bytes) -> bool {
+        let before = self.0.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+        before <= BESIDE * 4
+    }
+
+    /// The reader handed a chunk on.
+    fn gave(&self, chunk: &Bytes) {
+        let less = |held: u64| Some(held.saturating_sub(chunk.len() as u64));
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+    }
+}
+
 /// The body, whose every chunk comes in time. One at a time: the form's reader
 /// takes all that is there before it hands anything on.
 fn timed(
     body: Rest,
     limit: Duration,
     wrong: Wrong,
+    held: Held,
 ) -> impl Stream<Item = Result<Bytes, multer::Error>> + Send + 'static {
-    stream::try_unfold((body, wrong), move |(mut body, wrong)| async move {
+    stream::try_unfold((body, wrong, held), move |(mut body, wrong, held)| async move {
         tokio::task::yield_now().await;
         match timeout(limit, body.try_next()).await {
-            Ok(Ok(chunk)) => Ok(chunk.map(|chunk| (chunk, (body, wrong)))),
+            Ok(Ok(chunk)) => {
+                if !chunk.as_ref().is_none_or(|chunk| held.takes(chunk)) {
+                    wrong.put(bad_form());
+                    return Err(multer::Error::IncompleteHeaders);
+                }
+                Ok(chunk.map(|chunk| (chunk, (body, wrong, held))))
+            }
             Ok(Err(error)) => Err(multer::Error::StreamReadFailed(error.into())),
             Err(late) => {
                 wrong.put(Problem::body_timed_out());
@@ -186,18 +215,21 @@ fn timed(
 /// How a form is read, and what was wrong with it.
 struct Reading {
     wrong: Wrong,
+    held: Held,
     most: u64,
 }
 
 impl Reading {
     /// The file's bytes, and then the rest of the form: its end must be there.
     fn bytes(&self, field: Field<'static>, form: Multipart<'static>) -> Chunks {
-        let reading = Self { wrong: self.wrong.clone(), most: self.most };
+        let (wrong, held) = (self.wrong.clone(), self.held.clone());
+        let reading = Self { wrong, held, most: self.most };
         let state = (reading, Some(field), form);
         Box::pin(stream::try_unfold(state, |(reading, field, mut form)| async move {
             if let Some(mut field) = field {
                 let chunk = field.chunk().await.map_err(|error| reading.cut(&error))?;
                 if let Some(chunk) = chunk {
+                    reading.held.gave(&chunk);
                     return Ok(Some((chunk, (reading, Some(field), form))));
                 }
             }
@@ -216,7 +248,9 @@ impl Reading {
     }
 
     async fn skip(&self, mut field: Field<'static>) -> Result<(), Problem> {
-        while field.chunk().await.map_err(|error| self.problem(&error))?.is_some() {}
+        while let Some(chunk) = field.chunk().await.map_err(|error| self.problem(&error))? {
+            self.held.gave(&chunk);
+        }
         Ok(())
     }
 

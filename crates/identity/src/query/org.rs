@@ -29,9 +29,10 @@ database AS (
     UPDATE databases SET state = 'READY', revision = $3, bundle_fingerprint = $4,
         updated_at = now()
     FROM ended WHERE tenant_id = $1 AND org_id = $2
-)
-UPDATE orgs SET status = 'ACTIVE', reason = '', updated_at = now()
-FROM ended WHERE tenant_id = $1 AND orgs.id = $2";
+), org AS (
+    UPDATE orgs SET status = 'ACTIVE', reason = '', updated_at = now()
+    FROM ended WHERE tenant_id = $1 AND orgs.id = $2
+)";
 
 /// An org with its database.
 pub type OrgAndDatabase = (Model, database::Model);

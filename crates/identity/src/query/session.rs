@@ -189,20 +189,6 @@ pub async fn revoke(db: &impl ConnectionTrait, id: Uuid, reason: &str) -> Result
     Ok(revoked.rows_affected == 1)
 }
 
-/// Ends every session of that kind; answers how many.
-pub async fn revoke_kind(db: &impl ConnectionTrait, kind: &str, reason: &str) -> Result<u64> {
-    let revoked = Entity::update_many()
-        .col_expr(Column::RevokedAt, Expr::current_timestamp())
-        .col_expr(Column::RevokedReason, Expr::value(reason))
-        .filter(Column::Kind.eq(kind))
-        .filter(Column::RevokedAt.is_null())
-        .filter(Expr::col(Column::ExpiresAt).gt(Expr::current_timestamp()))
-        .exec(db)
-        .await
-        .during("revoke sessions of kind")?;
-    Ok(revoked.rows_affected)
-}
-
 impl TenantScope<'_> {
     /// At most `limit` sessions of a user that can still be used, newest
     /// first, older than `before`.

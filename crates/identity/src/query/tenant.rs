@@ -69,6 +69,7 @@ pub async fn page(
 }
 
 const ACTIVE: &str = "SELECT FROM tenants WHERE id = $1 AND status = 'ACTIVE'";
+
 /// How many tenants there are.
 pub async fn count(db: &impl ConnectionTrait) -> Result<u64> {
     Entity::find().count(db).await.during("count tenants")

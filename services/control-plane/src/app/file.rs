@@ -138,13 +138,21 @@ impl App {
         };
         let changed: Result<File> = changed.await;
         let file = session.finish(changed).await?;
-        self.delete_object(&file.object_key).await;
+        // The row of a restored database may name another org's object.
+        if file.object_key == file_prefix::of_file(&key, id) {
+            self.delete_object(&file.object_key).await;
+        }
         Ok(())
     }
 
-    /// Makes URLs by which anybody can read a file.
+    /// Makes URLs by which anybody can read a file. The row is the org's to
+    /// write: it is believed about nothing but the org's own objects.
     pub async fn download_urls(&self, id: Uuid) -> Result<DownloadUrls> {
         let file = self.get_file(id).await?;
+        if file.object_key != file_prefix::of_file(&caller::org_key()?, id) {
+            let message = format!("the bytes of file `{id}` are not among this org's");
+            return Err(Error::precondition("FILE_MISSING", message));
+        }
         let (key, signer) = (&file.object_key, &self.presigner);
         Ok(DownloadUrls {
             valid: signer.valid(),

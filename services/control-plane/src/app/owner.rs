@@ -61,13 +61,13 @@ impl App {
 }
 
 /// Opens a session of a platform administrator at the server's console, for
-/// `good_for`, and records why. Answers its token, which nothing renews.
+/// `good_for`, and records why. Answers it and its token, which nothing renews.
 pub async fn break_glass(
     db: &Database,
     tokens: &Tokens,
     reason: &str,
     good_for: Duration,
-) -> Result<SecretString> {
+) -> Result<(Uuid, SecretString)> {
     let reason = reason.trim();
     if !(8..=REASON).contains(&reason.chars().count()) {
         return Err(Error::invalid("reason", "must have 8 to 500 characters"));
@@ -93,5 +93,15 @@ pub async fn break_glass(
     audit::record(&txn, "break_glass", PLATFORM, "", session_name(id), details).await?;
     let (token, _) = tokens.sign(&principal, good_for)?;
     txn.commit().await.during("commit")?;
-    Ok(token)
+    Ok((id, token))
+}
+
+/// Ends a session that was opened at the console, from there.
+pub async fn end_break_glass(db: &Database, id: Uuid) -> Result<()> {
+    let txn = db.begin().await.during("begin")?;
+    let found = session::by_id(&txn, id).await?.filter(|session| session.kind == BREAK_GLASS);
+    found.ok_or_else(|| Error::not_found("break-glass session", id))?;
+    session::revoke(&txn, id, "ended at the console").await?;
+    audit::record(&txn, "session.revoke", PLATFORM, "", session_name(id), json!({})).await?;
+    Ok(txn.commit().await.during("commit")?)
 }

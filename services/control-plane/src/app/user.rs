@@ -143,8 +143,7 @@ impl App {
         Ok(Counted { page: Page::of(rows, size, |user| user.id.to_string()), total })
     }
 
-    /// Changes a user. One who is deactivated, or is no administrator any
-    /// more, is logged out.
+    /// Changes a user. One who is deactivated is logged out.
     pub async fn update_user(
         &self,
         tenant: &TenantId,

@@ -76,8 +76,8 @@ impl Options {
             let roles = self.roles.iter().filter(|role| !role.is_empty());
             Ok((
                 OrgKey {
-                    tenant: TenantId::parse("tenant", &self.tenant)?,
-                    org: OrgId::parse("org", &self.org)?,
+                    tenant: TenantId::parse_new("tenant", &self.tenant)?,
+                    org: OrgId::parse_new("org", &self.org)?,
                 },
                 Username::parse("username", &self.username)?,
                 roles.map(|role| OrgRole::parse("roles", role)).collect::<Result<_>>()?,

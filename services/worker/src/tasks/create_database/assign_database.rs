@@ -40,8 +40,7 @@ impl Step<Deps> for AssignDatabase {
             None => make_own(deps, run, &mut lane, &row, &assignment).await?,
         };
         deps.spares.took_one();
-        // Nobody has to wait for this.
-        tokio::spawn(lane.close());
+        lane.close().await;
         Ok(match fingerprint == deps.bundle.fingerprint() {
             true => ready(deps, run, deps.bundle.target()),
             false => Outcome::Advance,
