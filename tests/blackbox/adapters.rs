@@ -207,8 +207,8 @@ async fn tenants_and_users_of_runbooks_002_and_003() {
     let own = actions(&env, "new-company").await;
     let expected = [
         "tenant.create",
-        "policy.update",
         "org.create",
+        "policy.update",
         "user.create",
         "member.add",
         "user.create",

@@ -1,6 +1,7 @@
 //! All rows of a database out of it and into it again, whatever its tables.
 //!
 //! Invariants: every value is PostgreSQL's own text of it, so nothing is lost;
+//! rows that are equal are told apart by their number, so none of them is;
 //! putting back inserts and never changes or deletes. Names go into statements
 //! only where the server quoted them.
 
@@ -23,6 +24,7 @@ pub struct Table {
     pub columns: Vec<String>,
     /// The tables that its rows refer to, as `schema.name`.
     pub refers_to: Vec<String>,
+    measure: String,
     select: String,
     insert: String,
     verify: String,
@@ -47,7 +49,8 @@ pub struct PutBack {
 }
 
 /// The tables of a database but for ours and the server's, with the statements
-/// made of their quoted names. A document's row is a list of texts.
+/// made of their quoted names. A document's row is a list of texts. The size of
+/// a row is 64, and 32 for each value besides its text.
 const TABLES: &str = r#"
 WITH columns AS (
     SELECT c.oid, n.nspname, c.relname, a.attnum, a.attname,
@@ -68,28 +71,40 @@ WITH columns AS (
            string_agg(format('(r->>%s)::%s', place, type), ', ' ORDER BY attnum) AS given,
            string_agg(format('((r->>%s)::%s)::text', place, type), ', ' ORDER BY attnum) AS same
     FROM columns GROUP BY oid, nspname, relname
+), sides AS (
+    SELECT *,
+        format('(SELECT r, place, v, row_number() OVER (PARTITION BY v) AS n FROM (
+            SELECT r, place, ARRAY[%s]::text[] COLLATE "C" AS v
+            FROM json_array_elements($1::json) WITH ORDINALITY AS e (r, place)) e) g', same)
+            AS wanted,
+        format('(SELECT v, row_number() OVER (PARTITION BY v) AS n FROM (
+            SELECT ARRAY[%s]::text[] COLLATE "C" AS v FROM %s t) e) h', texts, quoted) AS present
+    FROM parts
 )
 SELECT nspname::text AS schema, relname::text AS name, names AS columns,
+    format('SELECT coalesce(sum(64 + (SELECT sum(32 + coalesce(octet_length(v), 0))
+            FROM unnest(ARRAY[%s]::text[]) AS u (v))), 0)::bigint
+        FROM (SELECT * FROM %s LIMIT $1) t', texts, quoted) AS measure,
     format('SELECT ARRAY[%s]::text[] FROM %s t', texts, quoted) AS select,
     format('INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE
-        SELECT %s FROM json_array_elements($1::json) r
-        WHERE ARRAY[%s]::text[] NOT IN (SELECT ARRAY[%s]::text[] FROM %s t)
-        ON CONFLICT DO NOTHING', quoted, list, given, same, texts, quoted) AS insert,
-    format('SELECT count(*) FROM json_array_elements($1::json) r
-        WHERE ARRAY[%s]::text[] IN (SELECT ARRAY[%s]::text[] FROM %s t)', same, texts, quoted)
+        SELECT %s FROM %s
+        WHERE NOT EXISTS (SELECT FROM %s WHERE h.v = g.v AND h.n = g.n)
+        ORDER BY g.place
+        ON CONFLICT DO NOTHING', quoted, list, given, wanted, present) AS insert,
+    format('SELECT count(*) FROM %s JOIN %s ON h.v = g.v AND h.n = g.n', wanted, present)
         AS verify,
     ARRAY(SELECT format('%s.%s', fn.nspname, f.relname)
         FROM pg_constraint k JOIN pg_class f ON f.oid = k.confrelid
         JOIN pg_namespace fn ON fn.oid = f.relnamespace
-        WHERE k.conrelid = parts.oid AND k.contype = 'f' AND k.confrelid <> k.conrelid
+        WHERE k.conrelid = sides.oid AND k.contype = 'f' AND k.confrelid <> k.conrelid
     ) AS refers_to,
     ARRAY(SELECT format('SELECT setval(%L, greatest((SELECT max(%I) FROM %s),
             (SELECT last_value FROM %s)))', s.name, c.attname, quoted, s.name)
         FROM columns c, pg_get_serial_sequence(quoted, c.attname::text) AS s (name)
-        WHERE c.oid = parts.oid AND s.name IS NOT NULL
+        WHERE c.oid = sides.oid AND s.name IS NOT NULL
           AND has_sequence_privilege(s.name, 'UPDATE')
     ) AS sequences
-FROM parts ORDER BY nspname, relname
+FROM sides ORDER BY nspname, relname
 "#;
 
 impl Session {
@@ -107,7 +122,20 @@ impl Session {
         Ok(in_order(self.end(doing, answer)?))
     }
 
-    /// All rows of a table.
+    /// The size of a table's rows in memory, about; where it is more than
+    /// `most`, something above that. In a snapshot it is that of what
+    /// [`Session::rows`] reads.
+    pub async fn measure(&mut self, table: &Table, most: usize) -> Result<usize> {
+        // More rows than that are too many whatever is in them.
+        let rows = i64::try_from(most / 64 + 1).unwrap_or(i64::MAX);
+        let sql = AssertSqlSafe(table.measure.clone());
+        let query = sqlx::query_scalar::<_, i64>(sql).bind(rows);
+        let (doing, limit) = ("measure rows", self.limit());
+        let answer = timeout(limit, query.fetch_one(self.start(doing)?)).await;
+        Ok(usize::try_from(self.end(doing, answer)?).unwrap_or(usize::MAX))
+    }
+
+    /// All rows of a table; [`Session::measure`] says how large they are.
     pub async fn rows(&mut self, table: &Table) -> Result<Vec<Values>> {
         let query = sqlx::query_scalar(AssertSqlSafe(table.select.clone()));
         let (doing, limit) = ("export rows", self.limit());

@@ -1,11 +1,13 @@
 //! A tenant's data as one document, and back.
 //!
-//! Invariant: putting back never changes or deletes what is there. Each org is
-//! put back whole or not at all; what is asked again finds it there.
+//! Invariants: putting back never changes or deletes what is there. Each org is
+//! put back whole or not at all; what is asked again finds it there. A process
+//! has one document in its hands at a time, and measures before it reads.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use yuantus_auth::{random_password, tenancy::TenantFacts};
 use yuantus_domain::{
     Email, Error, OperationState, OrgId, OrgKey, OrgRole, PageSize, Plan, Result, TenantId,
@@ -14,18 +16,21 @@ use yuantus_domain::{
 use yuantus_identity::{
     entity::user::Model as User, for_org, for_tenant, query::member::MemberAndUser,
 };
+use yuantus_operations::step::chain;
 use yuantus_tenant_data::{PutBack, Session, Table, Values};
 
 use super::{
-    App, audit,
+    App, audit, display_name,
     org::CreateOrg,
     org_name,
     tenant::CreateTenant,
     user::{CreateUser, insert_user},
 };
 
-/// The largest document, in bytes of values.
+/// The largest document, in bytes of rows in memory.
 const MAX_BYTES: usize = 48 * 1024 * 1024;
+/// Whose turn it is to read or put back a document.
+static TURN: Semaphore = Semaphore::const_new(1);
 /// How long to wait for the database of an org that is made.
 const WAIT: Duration = Duration::from_secs(20);
 
@@ -139,6 +144,7 @@ impl App {
     /// Reads all of a tenant's data.
     pub async fn export_tenant(&self, id: &TenantId) -> Result<TenantData> {
         let tenant = self.get_tenant(id).await?;
+        let _turn = TURN.acquire().await.map_err(Error::internal)?;
         let size = PageSize::parse(1000)?;
         let (mut orgs, mut members, mut left) = (Vec::new(), Vec::new(), MAX_BYTES);
         let mut token = String::new();
@@ -200,6 +206,8 @@ impl App {
 
     /// Puts back what is missing.
     pub async fn restore_tenant(&self, asked: Restore) -> Result<Restored> {
+        let _turn = TURN.acquire().await.map_err(Error::internal)?;
+        self.check(&asked).await?;
         let mut done = Restored::default();
         let id = &asked.tenant;
         match self.tenant_facts(id).await? {
@@ -224,6 +232,25 @@ impl App {
         }
         self.put_users_back(&asked, &mut done).await?;
         Ok(done)
+    }
+
+    /// Refuses what can be told to be wrong before anything is written.
+    async fn check(&self, asked: &Restore) -> Result<()> {
+        for user in &asked.users {
+            display_name(&user.name, "")?;
+        }
+        let mut orgs: BTreeSet<&OrgId> = asked.orgs.iter().map(|org| &org.id).collect();
+        for member in &asked.members {
+            if !orgs.insert(&member.org) {
+                continue;
+            }
+            let key = OrgKey { tenant: asked.tenant.clone(), org: member.org.clone() };
+            if for_org(&key).org(&self.db).await?.is_none() {
+                let rule = format!("must be of orgs that are there or given, not `{}`", key.org);
+                return Err(Error::invalid("members", rule));
+            }
+        }
+        Ok(())
     }
 
     /// Makes an org that is not there, and waits for its database; whether it
@@ -281,7 +308,7 @@ impl App {
         let own = file_prefix::of_org(key);
         for object in table.rows.iter().filter_map(|row| row.get(place)?.as_deref()) {
             let there = object.starts_with(&own)
-                && self.store.head(object).await.map_err(Error::internal)?.is_some();
+                && self.store.head(object).await.map_err(storage)?.is_some();
             if !there {
                 let message = format!("the bytes of file `{object}` are not in the bucket");
                 return Err(Error::precondition("FILE_MISSING", message));
@@ -312,7 +339,8 @@ impl App {
                 id: None,
             };
             let made = insert_user(&txn, &new, hash.clone()).await?;
-            for_tenant(tenant).name_user(&txn, made.id, &user.name).await?;
+            let name = display_name(&user.name, "")?;
+            for_tenant(tenant).name_user(&txn, made.id, name).await?;
             if !user.is_active {
                 let change = yuantus_identity::query::user::Change {
                     is_active: Some(false),
@@ -346,15 +374,26 @@ impl App {
 async fn read(session: &mut Session, left: &mut usize) -> Result<Vec<(Table, Vec<Values>)>> {
     let mut tables = Vec::new();
     for table in session.tables().await? {
-        let rows = session.rows(&table).await?;
-        let bytes: usize = rows.iter().flatten().flatten().map(String::len).sum();
+        let bytes = session.measure(&table, *left).await?;
         *left = left.checked_sub(bytes).ok_or_else(|| {
             let message = "the tenant's data is too large for one document: make backups";
             Error::precondition("EXPORT_TOO_LARGE", message)
         })?;
+        let rows = session.rows(&table).await?;
         tables.push((table, rows));
     }
     Ok(tables)
+}
+
+/// What a client hears where S3 does not say whether a file is there.
+fn storage(error: yuantus_storage::Error) -> Error {
+    if !error.is_transient() {
+        return Error::internal(error);
+    }
+    tracing::warn!(error = chain(&error), "no restore: S3 cannot be used now");
+    let message = "the storage of files cannot be used now".to_owned();
+    let retry_after = Duration::from_secs(2);
+    Error::Unavailable { reason: "STORAGE_UNAVAILABLE", message, retry_after }
 }
 
 async fn put_back(session: &mut Session, key: &OrgKey, tables: &[RestoreTable]) -> Result<PutBack> {

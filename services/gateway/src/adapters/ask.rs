@@ -85,7 +85,8 @@ impl Ask<'_> {
     ) -> Result<Value, Problem> {
         let caller = self.admitted(rpc).await?;
         let mut headers = self.asked.parts.headers.clone();
-        for name in [header::AUTHORIZATION, header::CONTENT_LENGTH, header::ACCEPT] {
+        crate::headers::remove_credential(&mut headers);
+        for name in [header::CONTENT_LENGTH, header::ACCEPT] {
             headers.remove(name);
         }
         let call = (self.front.rest)(RestCall {

@@ -5,6 +5,7 @@ use axum::body::Body;
 use http::{Method, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use yuantus_domain::Error;
 
 use super::{Adapter, Ask, done, json_of, message, object, provision, route, rpc, text, waiting};
 use crate::problem::Problem;
@@ -17,6 +18,10 @@ const CONTACT: &str = "contact";
 const SAME_NAME: u32 = 100;
 /// The longest id that is made of a name, so that a number has room behind it.
 const SLUG: usize = 48;
+/// The longest address of a contact, in characters.
+const MAX_ADDRESS: usize = 320;
+/// The longest name of an administrator, in characters.
+const MAX_NAME: usize = 200;
 
 /// The routes.
 pub const ADAPTERS: &[Adapter] = &[
@@ -146,25 +151,44 @@ async fn get(ask: &Ask<'_>) -> Result<Response<Body>, Problem> {
 
 async fn provision_tenant(ask: &Ask<'_>) -> Result<Response<Body>, Problem> {
     let new: Provision = ask.fields()?;
+    check(&new).map_err(|error| ask.problem(error))?;
     let tenant = create(ask, &new).await?;
     let id = tenant["id"].as_str().unwrap_or_default();
+    let operation = provision::org(ask, id, ORG, "", "").await?;
     if !new.contact_email.is_empty() || !new.admin_name.is_empty() {
         let contact = json!({"policy": {"contactEmail": new.contact_email,
             "adminName": new.admin_name, "adminEmail": new.admin_email}});
         let target = format!("/api/v1/tenants/{id}/policies/{CONTACT}");
         ask.call(rpc::UPDATE_POLICY, &Method::PUT, target, Some(&contact)).await?;
     }
-    let operation = provision::org(ask, id, ORG, "", "").await?;
     let more = json!({"orgId": ORG, "adminUsername": new.admin_email,
         "contactEmail": new.contact_email});
     provision::respond(short(&tenant), more, Some(operation))
+}
+
+/// Refuses what no RPC would, before anything is made.
+fn check(new: &Provision) -> yuantus_domain::Result<()> {
+    let plain = |text: &str, most: usize| {
+        text.chars().count() <= most && !text.chars().any(char::is_control)
+    };
+    let contact = new.contact_email.as_str();
+    let address = contact.is_empty() || contact.matches('@').count() == 1;
+    if !address || !plain(contact, MAX_ADDRESS) {
+        let rule = "must be an e-mail address of at most 320 characters";
+        return Err(Error::invalid("contactEmail", rule));
+    }
+    if !plain(&new.admin_name, MAX_NAME) {
+        let rule = "must have at most 200 characters and no control ones";
+        return Err(Error::invalid("adminName", rule));
+    }
+    Ok(())
 }
 
 /// Records the tenant under the first id that is free.
 async fn create(ask: &Ask<'_>, new: &Provision) -> Result<Value, Problem> {
     let slug = slug(&new.name).ok_or_else(|| {
         let rule = "must have a letter or digit of ASCII";
-        ask.problem(yuantus_domain::Error::invalid("name", rule))
+        ask.problem(Error::invalid("name", rule))
     })?;
     let mut number = 1;
     loop {
@@ -202,6 +226,29 @@ fn slug(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn contacts_are_checked() {
+        let field = |body: Value| {
+            let new: Provision = serde_json::from_value(body).unwrap();
+            match check(&new) {
+                Err(Error::InvalidArgument { field, .. }) => Some(field),
+                Err(other) => panic!("{other}"),
+                Ok(()) => None,
+            }
+        };
+        for contact in ["a", "a@b@c", "a@\nb", &format!("{}@b", "a".repeat(320))] {
+            let refused = field(json!({"name": "a", "contactEmail": contact}));
+            assert_eq!(refused.as_deref(), Some("contactEmail"), "{contact}");
+        }
+        for name in ["a\tb", &"a".repeat(201)] {
+            let refused = field(json!({"name": "a", "adminName": name}));
+            assert_eq!(refused.as_deref(), Some("adminName"), "{name}");
+        }
+        assert_eq!(field(json!({"name": "a"})), None);
+        let good = json!({"name": "a", "contactEmail": "a@b", "adminName": "ü".repeat(200)});
+        assert_eq!(field(good), None);
+    }
 
     #[test]
     fn names_become_ids() {

@@ -121,12 +121,15 @@ async fn create(ask: &Ask<'_>) -> Result<Response<Body>, Problem> {
     Ok(json_of(StatusCode::OK, &shown))
 }
 
-/// The org in context, or the tenant's only one.
+/// The org in context, which must be there, or the tenant's only one.
 async fn org(ask: &Ask<'_>) -> Result<String, Problem> {
+    let tenant = ask.tenant()?;
     if let Some(org) = &ask.asked.caller.org {
+        let target = format!("/api/v1/tenants/{tenant}/orgs/{org}");
+        ask.call(rpc::GET_ORG, &Method::GET, target, None).await?;
         return Ok(org.to_string());
     }
-    let target = format!("/api/v1/tenants/{}/orgs?page_size=2", ask.tenant()?);
+    let target = format!("/api/v1/tenants/{tenant}/orgs?page_size=2");
     let page = ask.call(rpc::LIST_ORGS, &Method::GET, target, None).await?;
     match page["orgs"].as_array().map(Vec::as_slice) {
         Some([only]) => Ok(only["id"].as_str().unwrap_or_default().to_owned()),
