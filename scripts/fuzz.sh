@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Sends what the OpenAPI document allows, and what it does not, to every route: as a platform
+# administrator, as one who acts for an org, and as nobody. Ends with an error where an answer is
+# a 5xx, is not as the document has it, or does not come.
+# Usage: scripts/fuzz.sh [EXAMPLES A ROUTE, 5 if not given]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+examples="${1:-5}"
+step() { printf '\n== %s (%ss)\n' "$1" "$SECONDS"; }
+
+step 'packages'
+scripts/packages.sh build-essential ca-certificates curl postgresql python3-venv
+target="${CARGO_TARGET_DIR:-target}"
+if [ ! -e "$target/fuzz/ready" ]; then
+  rm -rf "$target/fuzz"
+  python3 -m venv "$target/fuzz"
+  "$target/fuzz/bin/pip" install --quiet --disable-pip-version-check schemathesis==4.32.5
+  touch "$target/fuzz/ready"
+fi
+step 'build'
+cargo build --locked --bin yuantus
+
+step 'server'
+# A token that no request can end.
+token="$(head -c 32 /dev/urandom | base64 -w0)"
+export BOOTSTRAP_TOKEN="$token" YUANTUS_AUTH__BOOTSTRAP_TOKEN_ALWAYS=true
+yuantus="$(realpath "$target")/debug/yuantus"
+directory="$(mktemp -d)"
+# PostgreSQL drops to a user of its own where we are root.
+chmod o+x "$directory"
+"$yuantus" dev --data-dir "$directory/data" --port 0 >"$directory/log" 2>&1 &
+server=$!
+trap 'kill "$server" 2>/dev/null; wait "$server" || true; rm -rf "$directory"' EXIT
+url=''
+for _ in $(seq 300); do
+  url="$(sed -n 's/^ *API *\(http[^ ]*\).*/\1/p' "$directory/log")"
+  [ -n "$url" ] && break
+  sleep 0.2
+done
+[ -n "$url" ] || { cat "$directory/log" >&2; exit 1; }
+export YUANTUS_SERVER="$url" YUANTUS_TOKEN="$token" HOME="$directory"
+"$yuantus" tenant create acme
+"$yuantus" org create acme/hq --wait
+
+# Waiting and watching take their time on purpose.
+fuzz() {
+  step "$1"
+  shift
+  "$target/fuzz/bin/schemathesis" --config-file scripts/fuzz.toml run "$url/api/v1/openapi.json" \
+    --checks not_a_server_error,response_schema_conformance,status_code_conformance,content_type_conformance \
+    --phases examples,coverage,fuzzing --max-examples "$examples" --request-timeout 60 \
+    --suppress-health-check all --exclude-path-regex ':(watch|wait)$' "$@"
+}
+fuzz 'a platform administrator' -H "Authorization: Bearer $token"
+fuzz 'one who acts for an org' -H "Authorization: Bearer $token" -H 'x-tenant-id: acme' -H 'x-org-id: hq'
+fuzz 'nobody'
+step 'done'
