@@ -20,13 +20,20 @@ const LIMIT: f64 = 2.0;
 const LATENCY: Goal = Goal::AtMost(1.0);
 const PASSWORD: &str = "horse battery staple 1";
 
+/// An org that the gate lets its tenant's administrator pass to.
+const ORG: [&str; 2] = [
+    "INSERT INTO orgs (tenant_id, id, name, status) VALUES ('acme', 'hq', 'hq', 'ACTIVE')",
+    "INSERT INTO databases (tenant_id, org_id, name, role, state, sealed_password, revision)
+    VALUES ('acme', 'hq', 'acme_hq', 'acme_hq', 'READY', '', 1000000)",
+];
+
 pub(crate) async fn measure(size: &Size) -> Result<Vec<Measure>> {
     let variables = vec![("YUANTUS_AUTH_MODE".to_owned(), "required".to_owned())];
     let env = TestEnv::start_with(Options { variables, ..Options::default() }).await;
     let api = env.api().await;
     let token = token(&env, &api).await?;
     let authorization = format!("Bearer {token}");
-    let headers = [("authorization", &*authorization)];
+    let headers = [("authorization", &*authorization), ("x-org-id", "hq")];
     let (_bare, url) = bare::start(env.dir()).await?;
     let bare = Ask::get(&url, "/", &headers);
     let tenant = Ask::get(&api.url, "/api/v1/admin/tenant", &headers);
@@ -59,6 +66,11 @@ async fn token(env: &TestEnv, api: &Api) -> Result<String> {
     let tenants = format!("{}/api/v1/tenants", api.url);
     let made = reqwest::Client::new().post(tenants).bearer_auth(root).json(&tenant).send().await?;
     made.error_for_status()?;
+    // Nobody connects to its database.
+    let mut identity = env.identity().await;
+    for sql in ORG {
+        sqlx::query(sql).execute(&mut identity).await?;
+    }
     login(api, "acme", "ann").await
 }
 
