@@ -89,7 +89,8 @@ impl TenantService for Tenants {
     ) -> Answer<v1::ListTenantsResponse> {
         let request = request.into_inner();
         let size = PageSize::parse(request.page_size).map_err(status)?;
-        let listed = self.0.list_tenants(size, &request.page_token).await.map_err(status)?;
+        let listed = self.0.list_tenants(size, &request.page_token, request.with_total).await;
+        let listed = listed.map_err(status)?;
         Ok(Response::new(v1::ListTenantsResponse {
             tenants: listed.page.items.iter().map(convert::tenant).collect(),
             next_page_token: listed.page.next,

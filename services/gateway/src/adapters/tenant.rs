@@ -83,7 +83,10 @@ fn body() -> Value {
 }
 
 async fn list(ask: &Ask<'_>) -> Result<Response<Body>, Problem> {
-    let target = listing("/api/v1/tenants", ask.query());
+    let mut target = listing("/api/v1/tenants", ask.query());
+    if !target.contains("with_total") {
+        target += "&with_total=true";
+    }
     Ok(as_items(ask.call(rpc::LIST_TENANTS, &Method::GET, target, None).await?, "tenants"))
 }
 

@@ -74,7 +74,7 @@ impl Command {
             }
             Self::List(paging) => {
                 let fetch = async |page_size, page_token| {
-                    let request = ListTenantsRequest { page_size, page_token };
+                    let request = ListTenantsRequest { page_size, page_token, with_total: false };
                     let page = tenants.list_tenants(request).await?.into_inner();
                     Ok((page.tenants, page.next_page_token))
                 };
