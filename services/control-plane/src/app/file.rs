@@ -210,11 +210,11 @@ async fn abort(upload: Upload) {
 }
 
 /// What a client hears of S3's failure.
-fn storage(error: yuantus_storage::Error) -> Error {
+pub(super) fn storage(error: yuantus_storage::Error) -> Error {
     if !error.is_transient() {
         return Error::internal(error);
     }
-    tracing::warn!(error = chain(&error), "a file was not taken: S3 cannot be used now");
+    tracing::warn!(error = chain(&error), "S3 cannot be used now");
     let message = "the storage of files cannot be used now".to_owned();
     let retry_after = Duration::from_secs(2);
     Error::Unavailable { reason: "STORAGE_UNAVAILABLE", message, retry_after }

@@ -1,60 +1,33 @@
-//! A tenant's data as one document, and back.
-//!
-//! Invariants: putting back never changes or deletes what is there. Each org is
-//! put back whole or not at all; what is asked again finds it there. A process
-//! has one document in its hands at a time, and measures before it reads.
+//! Putting back what a document of a tenant holds, as far as it is missing.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
-use yuantus_auth::{random_password, tenancy::TenantFacts};
+use yuantus_auth::random_password;
 use yuantus_domain::{
     Email, Error, OperationState, OrgId, OrgKey, OrgRole, PageSize, Plan, Result, TenantId,
     TenantStatus, Username, file_prefix,
 };
-use yuantus_identity::{
-    entity::user::Model as User, for_org, for_tenant, query::member::MemberAndUser,
-};
-use yuantus_operations::step::chain;
+use yuantus_identity::{for_org, for_tenant, query::user::Change};
 use yuantus_tenant_data::{PutBack, Session, Table, Values};
 
 use super::{
-    App, audit, display_name,
-    org::CreateOrg,
-    org_name,
-    tenant::CreateTenant,
-    user::{CreateUser, insert_user},
+    super::{
+        App, audit, display_name,
+        file::storage,
+        org::CreateOrg,
+        org_name,
+        tenant::CreateTenant,
+        user::{CreateUser, insert_user},
+    },
+    TURN,
 };
 
-/// The largest document, in bytes of rows in memory.
-const MAX_BYTES: usize = 48 * 1024 * 1024;
-/// Whose turn it is to read or put back a document.
-static TURN: Semaphore = Semaphore::const_new(1);
 /// How long to wait for the database of an org that is made.
 const WAIT: Duration = Duration::from_secs(20);
-
-/// A tenant's data.
-pub struct TenantData {
-    /// The tenant.
-    pub tenant: TenantFacts,
-    /// Its users.
-    pub users: Vec<User>,
-    /// Who is a member where.
-    pub members: Vec<MemberAndUser>,
-    /// Its orgs.
-    pub orgs: Vec<OrgData>,
-}
-
-/// An org's data.
-pub struct OrgData {
-    /// Its id.
-    pub id: String,
-    /// The name people read.
-    pub name: String,
-    /// Its tables.
-    pub tables: Vec<(Table, Vec<Values>)>,
-}
 
 /// What is to be put back.
 #[derive(Debug)]
@@ -141,69 +114,6 @@ pub struct Restored {
 }
 
 impl App {
-    /// Reads all of a tenant's data.
-    pub async fn export_tenant(&self, id: &TenantId) -> Result<TenantData> {
-        let tenant = self.get_tenant(id).await?;
-        let _turn = TURN.acquire().await.map_err(Error::internal)?;
-        let size = PageSize::parse(1000)?;
-        let (mut orgs, mut members, mut left) = (Vec::new(), Vec::new(), MAX_BYTES);
-        let mut token = String::new();
-        loop {
-            let page = self.list_orgs(id, size, &token).await?.page;
-            for (org, _) in page.items {
-                let key = OrgKey { tenant: id.clone(), org: OrgId::parse("org_id", &org.id)? };
-                members.extend(self.all_members(&key, size).await?);
-                let tables = self.export_org(&key, &mut left).await?;
-                orgs.push(OrgData { id: org.id, name: org.name, tables });
-            }
-            token = page.next;
-            if token.is_empty() {
-                break;
-            }
-        }
-        let users = self.all_users(id, size).await?;
-        let details = json!({ "orgs": orgs.len(), "users": users.len() });
-        let target = format!("tenants/{id}");
-        audit::record(&self.db, "tenant.export", id.as_str(), "", target, details).await?;
-        Ok(TenantData { tenant, users, members, orgs })
-    }
-
-    async fn all_users(&self, tenant: &TenantId, size: PageSize) -> Result<Vec<User>> {
-        let (mut all, mut token) = (Vec::new(), String::new());
-        loop {
-            let page = self.list_users(tenant, size, &token).await?.page;
-            all.extend(page.items);
-            token = page.next;
-            if token.is_empty() {
-                return Ok(all);
-            }
-        }
-    }
-
-    async fn all_members(&self, key: &OrgKey, size: PageSize) -> Result<Vec<MemberAndUser>> {
-        let (mut all, mut token) = (Vec::new(), String::new());
-        loop {
-            let page = self.list_members(key, size, &token).await?.page;
-            all.extend(page.items);
-            token = page.next;
-            if token.is_empty() {
-                return Ok(all);
-            }
-        }
-    }
-
-    /// All rows of an org, as of one moment; `left` is how much there may be.
-    async fn export_org(
-        &self,
-        key: &OrgKey,
-        left: &mut usize,
-    ) -> Result<Vec<(Table, Vec<Values>)>> {
-        let mut session = self.data_session(key).await?;
-        session.begin_snapshot().await?;
-        let read = read(&mut session, left).await;
-        session.finish(read).await
-    }
-
     /// Puts back what is missing.
     pub async fn restore_tenant(&self, asked: Restore) -> Result<Restored> {
         let _turn = TURN.acquire().await.map_err(Error::internal)?;
@@ -324,7 +234,7 @@ impl App {
         let password = random_password()?;
         let hash = self.passwords.hash(&password).await?;
         let txn = self.begin().await?;
-        let mut ids: std::collections::HashMap<String, i32> =
+        let mut ids: HashMap<String, i32> =
             there.into_iter().map(|user| (user.username, user.id)).collect();
         for user in &asked.users {
             if ids.contains_key(user.username.as_str()) {
@@ -342,10 +252,7 @@ impl App {
             let name = display_name(&user.name, "")?;
             for_tenant(tenant).name_user(&txn, made.id, name).await?;
             if !user.is_active {
-                let change = yuantus_identity::query::user::Change {
-                    is_active: Some(false),
-                    ..Default::default()
-                };
+                let change = Change { is_active: Some(false), ..Default::default() };
                 for_tenant(tenant).update_user(&txn, made.id, change).await?;
             }
             ids.insert(made.username, made.id);
@@ -369,31 +276,6 @@ impl App {
         audit::record(&txn, "tenant.restore", tenant.as_str(), "", target, details).await?;
         self.commit(txn).await
     }
-}
-
-async fn read(session: &mut Session, left: &mut usize) -> Result<Vec<(Table, Vec<Values>)>> {
-    let mut tables = Vec::new();
-    for table in session.tables().await? {
-        let bytes = session.measure(&table, *left).await?;
-        *left = left.checked_sub(bytes).ok_or_else(|| {
-            let message = "the tenant's data is too large for one document: make backups";
-            Error::precondition("EXPORT_TOO_LARGE", message)
-        })?;
-        let rows = session.rows(&table).await?;
-        tables.push((table, rows));
-    }
-    Ok(tables)
-}
-
-/// What a client hears where S3 does not say whether a file is there.
-fn storage(error: yuantus_storage::Error) -> Error {
-    if !error.is_transient() {
-        return Error::internal(error);
-    }
-    tracing::warn!(error = chain(&error), "no restore: S3 cannot be used now");
-    let message = "the storage of files cannot be used now".to_owned();
-    let retry_after = Duration::from_secs(2);
-    Error::Unavailable { reason: "STORAGE_UNAVAILABLE", message, retry_after }
 }
 
 async fn put_back(session: &mut Session, key: &OrgKey, tables: &[RestoreTable]) -> Result<PutBack> {
