@@ -64,7 +64,7 @@ impl App {
                 return Err(error);
             }
         };
-        upload.finish().await.map_err(storage)?;
+        upload.finish().await.map_err(not_taken)?;
         let new = NewFile {
             id,
             filename: name.as_str().to_owned(),
@@ -198,7 +198,7 @@ async fn send(
         let chunk = chunk.as_ref();
         sent.size += chunk.len() as u64;
         sent.hash.update(chunk);
-        upload.write(chunk).await.map_err(storage)?;
+        upload.write(chunk).await.map_err(not_taken)?;
     }
     Ok(sent)
 }
@@ -209,12 +209,16 @@ async fn abort(upload: Upload) {
     }
 }
 
-/// What a client hears of S3's failure.
-pub(super) fn storage(error: yuantus_storage::Error) -> Error {
+fn not_taken(error: yuantus_storage::Error) -> Error {
+    storage("a file was not taken", error)
+}
+
+/// What a client hears of S3's failure, and the log of what came of it.
+pub(super) fn storage(came: &str, error: yuantus_storage::Error) -> Error {
     if !error.is_transient() {
         return Error::internal(error);
     }
-    tracing::warn!(error = chain(&error), "S3 cannot be used now");
+    tracing::warn!(error = chain(&error), "{came}: S3 cannot be used now");
     let message = "the storage of files cannot be used now".to_owned();
     let retry_after = Duration::from_secs(2);
     Error::Unavailable { reason: "STORAGE_UNAVAILABLE", message, retry_after }

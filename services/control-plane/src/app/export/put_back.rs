@@ -218,7 +218,12 @@ impl App {
         let own = file_prefix::of_org(key);
         for object in table.rows.iter().filter_map(|row| row.get(place)?.as_deref()) {
             let there = object.starts_with(&own)
-                && self.store.head(object).await.map_err(storage)?.is_some();
+                && self
+                    .store
+                    .head(object)
+                    .await
+                    .map_err(|error| storage("no restore", error))?
+                    .is_some();
             if !there {
                 let message = format!("the bytes of file `{object}` are not in the bucket");
                 return Err(Error::precondition("FILE_MISSING", message));
