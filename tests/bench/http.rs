@@ -1,14 +1,15 @@
 //! A client that does as little as it can: one request, written out before,
-//! again and again over connections that stay open.
+//! again and again over connections that stay open, each on a thread of its
+//! own: threads wake when they are due, a runtime's timers a millisecond later.
 
-use std::time::{Duration, Instant};
-
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+use std::{
+    io::{Read, Write},
     net::TcpStream,
-    task::JoinSet,
-    time::sleep_until,
+    thread,
+    time::{Duration, Instant},
 };
+
+use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::{Result, rounds::millis};
 
@@ -37,22 +38,15 @@ impl Ask {
     /// again as soon as it is answered.
     pub(crate) async fn per_second(&self, time: Duration) -> Result<f64> {
         let begun = Instant::now();
-        let mut asking = JoinSet::new();
-        for _ in 0..CONNECTIONS {
-            let mut line = Line::open(self).await?;
-            asking.spawn(async move {
-                let mut answered = 0_u32;
-                while begun.elapsed() < time {
-                    line.ask().await?;
-                    answered += 1;
-                }
-                Result::Ok(answered)
-            });
-        }
-        let mut answered = 0;
-        while let Some(one) = asking.join_next().await {
-            answered += one??;
-        }
+        let counts = self.on_every_connection(move |mut line, _| {
+            let mut answered = 0_u32;
+            while begun.elapsed() < time {
+                line.ask()?;
+                answered += 1;
+            }
+            Ok(answered)
+        });
+        let answered: u32 = counts.await?.into_iter().sum();
         Ok(f64::from(answered) / begun.elapsed().as_secs_f64())
     }
 
@@ -61,35 +55,48 @@ impl Ask {
     pub(crate) async fn latencies(&self, per_second: f64, time: Duration) -> Result<Vec<f64>> {
         let every = Duration::from_secs_f64(CONNECTIONS as f64 / per_second);
         let begun = Instant::now() + Duration::from_millis(10);
-        let mut asking = JoinSet::new();
-        for number in 0..CONNECTIONS {
-            let mut line = Line::open(self).await?;
+        let took = self.on_every_connection(move |mut line, number| {
+            let mut took = Vec::new();
             let mut due = begun + every.mul_f64(number as f64 / CONNECTIONS as f64);
-            asking.spawn(async move {
-                let mut took = Vec::new();
-                while due < begun + time {
-                    sleep_until(due.into()).await;
-                    line.ask().await?;
-                    took.push(millis(due.elapsed()));
-                    due += every;
-                }
-                Result::Ok(took)
-            });
-        }
-        let mut all = Vec::new();
-        while let Some(one) = asking.join_next().await {
-            all.extend(one??);
-        }
-        Ok(all)
+            while due < begun + time {
+                thread::sleep(due.saturating_duration_since(Instant::now()));
+                line.ask()?;
+                took.push(millis(due.elapsed()));
+                due += every;
+            }
+            Ok(took)
+        });
+        Ok(took.await?.into_iter().flatten().collect())
     }
 
     /// How long one answer takes, over a connection of its own.
     pub(crate) async fn once(&self) -> Result<Duration> {
-        let mut line = Line::open(self).await?;
-        line.ask().await?;
-        let begun = Instant::now();
-        line.ask().await?;
-        Ok(begun.elapsed())
+        let ask = self.clone();
+        let asked = spawn_blocking(move || {
+            let mut line = Line::open(&ask)?;
+            line.ask()?;
+            let begun = Instant::now();
+            line.ask()?;
+            Result::Ok(begun.elapsed())
+        });
+        asked.await?
+    }
+
+    /// Runs `work` on a thread for each connection.
+    async fn on_every_connection<T: Send + 'static>(
+        &self,
+        work: impl Fn(Line, usize) -> Result<T> + Clone + Send + 'static,
+    ) -> Result<Vec<T>> {
+        let mut asking = JoinSet::new();
+        for number in 0..CONNECTIONS {
+            let (line, work) = (Line::open(self)?, work.clone());
+            asking.spawn_blocking(move || work(line, number));
+        }
+        let mut all = Vec::new();
+        while let Some(one) = asking.join_next().await {
+            all.push(one??);
+        }
+        Ok(all)
     }
 }
 
@@ -101,21 +108,21 @@ struct Line {
 }
 
 impl Line {
-    async fn open(ask: &Ask) -> Result<Self> {
-        let stream = TcpStream::connect(&ask.address).await?;
+    fn open(ask: &Ask) -> Result<Self> {
+        let stream = TcpStream::connect(&ask.address)?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, request: ask.text.clone().into_bytes(), buffer: vec![0; 64 << 10] })
     }
 
     /// Asks, and reads an answer that must be a success.
-    async fn ask(&mut self) -> Result<()> {
-        self.stream.write_all(&self.request).await?;
+    fn ask(&mut self) -> Result<()> {
+        self.stream.write_all(&self.request)?;
         let mut read = 0;
         loop {
             if read == self.buffer.len() {
                 self.buffer.resize(read * 2, 0);
             }
-            let more = self.stream.read(&mut self.buffer[read..]).await?;
+            let more = self.stream.read(&mut self.buffer[read..])?;
             if more == 0 {
                 return Err("the server closed the connection".into());
             }

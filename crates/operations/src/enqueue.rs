@@ -106,7 +106,7 @@ pub async fn enqueue(txn: &impl ConnectionTrait, new: NewOperation) -> Result<En
 
 /// Records `new` and all that belongs to it in one statement, if the query
 /// `given` has a row: `None` if it has not. The parts `also` follow
-/// `WITH operation AS (…)` and write nothing where that has no row. The lane is
+/// `WITH cause AS (…)` and write nothing where that has no row. The lane is
 /// a new one.
 pub async fn enqueue_given(
     db: &impl ConnectionTrait,
@@ -116,11 +116,11 @@ pub async fn enqueue_given(
 ) -> Result<Option<Enqueued>> {
     let mut values = values(&new);
     let given = given.onto(&mut values);
-    let mut sql = format!("WITH operation AS ({INSERT} WHERE EXISTS ({given}) {TOLD})");
+    let mut sql = format!("WITH cause AS ({INSERT} WHERE EXISTS ({given}) {TOLD})");
     for part in also {
         sql += &part.onto(&mut values);
     }
-    sql += " SELECT * FROM operation";
+    sql += " SELECT * FROM cause";
     Ok(match insert(db, &sql, values).await? {
         Some(operation) => Some(Enqueued::New(operation)),
         None => before(db, &new).await?.map(Enqueued::Before),

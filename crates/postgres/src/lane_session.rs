@@ -77,6 +77,12 @@ impl LaneSession {
         }
     }
 
+    /// As [`Self::close`], but nobody waits for it: who takes the lane next
+    /// ends what is left of this holder.
+    pub fn close_soon(self) {
+        tokio::spawn(self.close());
+    }
+
     /// Runs a statement that is no transaction block.
     pub(crate) async fn run(&mut self, doing: Doing<'_>, sql: String) -> Result<Vec<PgRow>> {
         self.run_within(doing, sql, LONG).await

@@ -1,18 +1,56 @@
-//! Fields of spans and events as JSON values.
+//! Fields of spans and events, written as JSON once: when they are recorded.
 
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, fmt::Write, ops::Range};
 
-use serde_json::{Map, Value};
+use serde::Serialize;
 use tracing::field::{Field, Visit};
 
-/// Collects fields; later ones replace earlier ones of the same name.
-#[derive(Clone, Default)]
-pub struct Fields(pub Map<String, Value>);
+/// Room for the fields of a request, so that it does not have to grow.
+const TEXT: usize = 384;
+const PLACES: usize = 12;
+
+/// Fields as `"name":value`; later ones replace earlier ones of the same name.
+pub struct Fields {
+    text: Vec<u8>,
+    /// Where in the text each field stands.
+    places: Vec<(&'static str, Range<usize>)>,
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self { text: Vec::with_capacity(TEXT), places: Vec::with_capacity(PLACES) }
+    }
+}
 
 impl Fields {
-    fn set(&mut self, field: &Field, value: impl Into<Value>) {
-        self.0.insert(field.name().to_owned(), value.into());
+    /// The fields, by name, each as it stands in JSON.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &[u8])> {
+        self.places.iter().map(|(name, place)| (*name, &self.text[place.clone()]))
     }
+
+    /// Forgets them, but not the room they took.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.places.clear();
+    }
+
+    fn set(&mut self, field: &Field, value: impl Serialize) {
+        let begin = self.text.len();
+        push(&mut self.text, field.name());
+        self.text.push(b':');
+        push(&mut self.text, value);
+        let place = begin..self.text.len();
+        match self.places.iter_mut().find(|(known, _)| *known == field.name()) {
+            Some((_, known)) => *known = place,
+            None => self.places.push((field.name(), place)),
+        }
+    }
+}
+
+/// Appends a value as JSON.
+pub fn push(text: &mut Vec<u8>, value: impl Serialize) {
+    // What is written are texts, numbers and truths, which are always JSON.
+    serde_json::to_writer(text, &value).ok();
 }
 
 impl Visit for Fields {
@@ -41,7 +79,8 @@ impl Visit for Fields {
         let mut chain = value.to_string();
         let mut source = value.source();
         while let Some(cause) = source {
-            chain.push_str(&format!(": {cause}"));
+            // Writing to a string does not fail.
+            write!(chain, ": {cause}").ok();
             source = cause.source();
         }
         self.set(field, chain);

@@ -1,8 +1,7 @@
 //! Events as JSON lines, with the fields of their spans flattened into them.
 
-use std::io::Write;
+use std::{cell::RefCell, io::Write};
 
-use serde_json::{Map, Value};
 use tracing::{Event, Subscriber, span};
 use tracing_subscriber::{
     Layer,
@@ -15,7 +14,11 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::fields::Fields;
+use crate::fields::{Fields, push};
+
+thread_local! {
+    static LINE: RefCell<Line> = RefCell::default();
+}
 
 /// Writes every event as one JSON object on one line.
 #[derive(Debug)]
@@ -50,36 +53,83 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        let mut line = Map::new();
-        line.insert("timestamp".to_owned(), now().into());
-        line.insert("level".to_owned(), event.metadata().level().as_str().into());
-        line.insert("target".to_owned(), event.metadata().target().into());
-        for span in ctx.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
-            if let Some(fields) = span.extensions().get::<Fields>() {
-                line.extend(fields.0.clone());
-            }
-        }
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        line.extend(fields.0);
-        let mut text = Value::Object(line).to_string();
-        text.push('\n');
-        // There is nowhere to tell that the log cannot be written.
-        self.writer.make_writer_for(event.metadata()).write_all(text.as_bytes()).ok();
+        LINE.with(|line| match line.try_borrow_mut() {
+            Ok(mut line) => self.write(line.of(event, &ctx), event),
+            // Something that was being written logs something itself.
+            Err(_) => self.write(Line::default().of(event, &ctx), event),
+        });
     }
 }
 
-fn now() -> String {
-    let mut text = String::new();
-    // Writing to a string does not fail.
-    SystemTime.format_time(&mut Writer::new(&mut text)).ok();
-    text
+impl<W: for<'a> MakeWriter<'a>> JsonLayer<W> {
+    fn write(&self, line: &[u8], event: &Event<'_>) {
+        // There is nowhere to tell that the log cannot be written.
+        self.writer.make_writer_for(event.metadata()).write_all(line).ok();
+    }
+}
+
+/// A line, and what it takes to write one; the room is used again.
+#[derive(Default)]
+struct Line {
+    text: Vec<u8>,
+    /// When it is.
+    now: String,
+    /// The fields of the event.
+    fields: Fields,
+    /// The names that stand in the line: of several fields of a name, the
+    /// innermost counts.
+    names: Vec<&'static str>,
+}
+
+impl Line {
+    /// The event with the fields of its spans, from the inside out.
+    fn of<S: Subscriber + for<'a> LookupSpan<'a>>(
+        &mut self,
+        event: &Event<'_>,
+        ctx: &Context<'_, S>,
+    ) -> &[u8] {
+        let Self { text, now, fields, names } = self;
+        let metadata = event.metadata();
+        now.clear();
+        // Writing to a string does not fail.
+        SystemTime.format_time(&mut Writer::new(now)).ok();
+        text.clear();
+        text.extend(b"{\"timestamp\":");
+        push(text, now.as_str());
+        text.extend(b",\"level\":");
+        push(text, metadata.level().as_str());
+        text.extend(b",\"target\":");
+        push(text, metadata.target());
+        names.clear();
+        names.extend(["timestamp", "level", "target"]);
+        fields.clear();
+        event.record(fields);
+        append(text, names, fields);
+        for span in ctx.event_scope(event).into_iter().flatten() {
+            if let Some(fields) = span.extensions().get::<Fields>() {
+                append(text, names, fields);
+            }
+        }
+        text.extend(b"}\n");
+        text
+    }
+}
+
+fn append(text: &mut Vec<u8>, names: &mut Vec<&'static str>, fields: &Fields) {
+    for (name, field) in fields.iter() {
+        if !names.contains(&name) {
+            names.push(name);
+            text.push(b',');
+            text.extend_from_slice(field);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use serde_json::Value;
     use tracing::{error, info, info_span};
     use tracing_subscriber::layer::SubscriberExt;
 
@@ -110,6 +160,11 @@ mod tests {
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
         let bytes = lines.0.lock().unwrap().clone();
         let text = String::from_utf8(bytes).unwrap();
+        for line in text.lines() {
+            for name in ["name", "level", "step"] {
+                assert!(line.matches(&format!("\"{name}\":")).count() < 2, "{line}");
+            }
+        }
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
@@ -139,6 +194,22 @@ mod tests {
         let lines = logged(|| error!(error = &error as &dyn std::error::Error, "failed"));
         let text = lines[0]["error"].as_str().unwrap();
         assert!(text.starts_with("cannot create role: "), "{text}");
+    }
+
+    #[test]
+    fn of_several_fields_of_a_name_the_innermost_stands_once() {
+        let lines = logged(|| {
+            let outer = info_span!("request", name = "outer", level = "odd");
+            let _outer = outer.enter();
+            let inner = info_span!("operation", name = "inner", step = 1);
+            inner.record("step", 2);
+            let _inner = inner.enter();
+            info!(kind = "first", "told");
+            info!(name = "event", "told");
+        });
+        assert_eq!((&lines[0]["name"], &lines[0]["step"]), (&"inner".into(), &2.into()));
+        assert_eq!(lines[0]["level"], "INFO");
+        assert_eq!(lines[1]["name"], "event");
     }
 
     #[test]

@@ -6,18 +6,22 @@
 //! each JSON line that belongs to a request or an operation.
 
 mod fields;
+mod gather;
 mod json;
 mod metrics;
 
 use std::{
-    io::{IsTerminal, stderr},
+    io::{IsTerminal, Stderr, stderr},
     str::FromStr,
+    sync::OnceLock,
 };
 
+use gather::Gather;
 use tracing_subscriber::{
     EnvFilter, Layer, Registry, layer::SubscriberExt, util::SubscriberInitExt,
 };
 
+pub use gather::ACCESS;
 pub use json::JsonLayer;
 pub use metrics::{Sample, install_metrics, run_metrics};
 
@@ -54,6 +58,12 @@ pub enum Error {
         /// What is wrong with it.
         source: tracing_subscriber::filter::ParseError,
     },
+    /// The thread that writes the log does not start.
+    #[error("cannot start the log's thread")]
+    Thread {
+        /// Why.
+        source: std::io::Error,
+    },
     /// The format is none.
     #[error("`{format}` is not a log format: json or text")]
     UnknownFormat {
@@ -62,16 +72,26 @@ pub enum Error {
     },
 }
 
+/// Where this process logs to, once it does.
+static STDERR: OnceLock<Gather<Stderr>> = OnceLock::new();
+
 /// Begins logging to stderr. `level` is a level (`info`) or a filter
 /// (`info,sqlx=warn`). Where the process logs already, nothing changes: tests
 /// call this as often as they like.
 pub fn init(format: LogFormat, level: &str) -> Result<(), Error> {
     let filter = EnvFilter::try_new(level)
         .map_err(|source| Error::InvalidLevel { level: level.to_owned(), source })?;
+    let gather = match STDERR.get() {
+        Some(gather) => gather.clone(),
+        None => {
+            let new = Gather::new(stderr()).map_err(|source| Error::Thread { source })?;
+            STDERR.get_or_init(|| new).clone()
+        }
+    };
     let layer: Box<dyn Layer<Registry> + Send + Sync> = match format {
-        LogFormat::Json => JsonLayer::new(stderr).with_filter(filter).boxed(),
+        LogFormat::Json => JsonLayer::new(gather).with_filter(filter).boxed(),
         LogFormat::Text => tracing_subscriber::fmt::layer()
-            .with_writer(stderr)
+            .with_writer(gather)
             .with_ansi(stderr().is_terminal())
             .with_filter(filter)
             .boxed(),
@@ -79,6 +99,13 @@ pub fn init(format: LogFormat, level: &str) -> Result<(), Error> {
     // Fails only where a subscriber is set already.
     tracing_subscriber::registry().with(layer).try_init().ok();
     Ok(())
+}
+
+/// Writes what is still to be written: the last thing before the process ends.
+pub fn flush() {
+    if let Some(gather) = STDERR.get() {
+        gather.flush();
+    }
 }
 
 #[cfg(test)]

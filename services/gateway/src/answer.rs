@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Frame, SizeHint};
@@ -19,6 +19,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Code;
 use tracing::{debug, error, info};
 use yuantus_auth::{Caller, caller::CALLER};
+use yuantus_telemetry::ACCESS;
 
 use crate::{
     metrics::{self, Going},
@@ -38,7 +39,8 @@ pub struct Answer {
     body: Body,
     facts: RequestFacts,
     caller: Option<Arc<Caller>>,
-    stopping: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Of a stream: that the process is to stop.
+    stopping: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     status: u16,
     grpc_status: Option<String>,
     /// An error held back for one turn, so that what came before it is sent.
@@ -70,7 +72,7 @@ impl Answer {
     pub fn wrap(
         response: http::Response<Body>,
         about: About,
-        stopping: CancellationToken,
+        stopping: &CancellationToken,
     ) -> http::Response<Body> {
         let status = response.status().as_u16();
         let grpc_status = grpc_status(response.headers());
@@ -79,11 +81,12 @@ impl Answer {
             None => String::new(),
         };
         response.map(|body| {
+            let streams = body.size_hint().exact().is_none();
             Body::new(Self {
                 body,
                 facts: about.facts,
                 caller: about.caller,
-                stopping: Box::pin(stopping.cancelled_owned()),
+                stopping: streams.then(|| Box::pin(stopping.clone().cancelled_owned())),
                 status,
                 grpc_status,
                 failure: None,
@@ -149,7 +152,7 @@ impl Answer {
     }
 }
 
-impl http_body::Body for Answer {
+impl HttpBody for Answer {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -165,7 +168,10 @@ impl http_body::Body for Answer {
             return Poll::Ready(None);
         }
         let Poll::Ready(frame) = self.poll_inner(cx) else {
-            ready!(self.stopping.as_mut().poll(cx));
+            match &mut self.stopping {
+                Some(stopping) => ready!(stopping.as_mut().poll(cx)),
+                None => return Poll::Pending,
+            }
             return Poll::Ready(self.stopped());
         };
         match frame {
@@ -213,9 +219,16 @@ impl Drop for Answer {
         };
         metrics::answered(what, self.facts.grpc, &shown, took);
         if self.quiet {
-            debug!(status, duration_ms = milliseconds, "request");
+            debug!(target: ACCESS, status, duration_ms = milliseconds, "request");
         } else {
-            info!(status, grpc_status, client_ip, duration_ms = milliseconds, "request");
+            info!(
+                target: ACCESS,
+                status,
+                grpc_status,
+                client_ip,
+                duration_ms = milliseconds,
+                "request"
+            );
         }
         if let Some(observer) = &self.observer {
             observer.answered(Answered {

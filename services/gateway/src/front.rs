@@ -8,8 +8,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
-use tracing::{Instrument, Span, error, field::display, warn};
+use tracing::{Instrument, Span, error, record_all, warn};
 use yuantus_auth::Caller;
+use yuantus_domain::{OrgId, TenantId};
 
 use crate::{
     admission::Admission,
@@ -108,14 +109,14 @@ impl Front {
         let facts = RequestFacts::new(&request, peer, &self.proxies);
         let wishes = Wishes::of(&request);
         let going = Going::request(facts.grpc);
-        let span = facts.span.clone();
         let limit = self.deadline.of(&request, facts.grpc);
-        let dispatched = timeout(limit, self.dispatch(request, &facts));
+        // What it takes to answer any request is large: it stays in one place.
+        let dispatched = timeout(limit, Box::pin(self.dispatch(request, &facts)));
         let dispatched = async { dispatched.await.unwrap_or_else(|_| timed_out(&facts)) };
         let dispatched = AssertUnwindSafe(dispatched).catch_unwind();
         let Reply { mut response, caller, quiet } =
-            dispatched.instrument(span.clone()).await.unwrap_or_else(|_| {
-                span.in_scope(|| error!("the handler of a request panicked"));
+            dispatched.instrument(facts.span.clone()).await.unwrap_or_else(|_| {
+                facts.span.in_scope(|| error!("the handler of a request panicked"));
                 Reply::refused(panicked(&facts))
             });
         headers::finish(response.headers_mut(), &facts.request_id, facts.tls);
@@ -124,7 +125,7 @@ impl Front {
         }
         let observer = self.observer.clone();
         let about = About { facts, caller, quiet, observer, going };
-        Answer::wrap(response, about, self.stopping.clone())
+        Answer::wrap(response, about, &self.stopping)
     }
 
     /// The answer as the client wants it: not at all if it has it already,
@@ -177,16 +178,14 @@ impl Wishes {
 }
 
 /// Names the caller in the log lines of the request.
-pub fn record_caller(caller: &Caller) {
-    if let Some(principal) = &caller.principal {
-        Span::current().record("caller", display(principal.display_name()));
-    }
-    if let Some(tenant) = &caller.tenant {
-        Span::current().record("tenant_id", tenant.as_str());
-    }
-    if let Some(org) = &caller.org {
-        Span::current().record("org_id", org.as_str());
-    }
+pub fn record_caller(span: &Span, caller: &Caller) {
+    let principal = caller.principal.as_ref();
+    record_all!(
+        span,
+        caller = principal.map(|principal| display(principal.display_name())),
+        tenant_id = caller.tenant.as_ref().map(TenantId::as_str),
+        org_id = caller.org.as_ref().map(OrgId::as_str),
+    );
 }
 
 fn timed_out(facts: &RequestFacts) -> Reply {

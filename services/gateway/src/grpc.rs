@@ -39,7 +39,7 @@ impl Front {
             Ok(caller) => caller,
             Err(error) => return Reply::refused((self.to_status)(error).into_http()),
         };
-        record_caller(&caller);
+        record_caller(&facts.span, &caller);
         headers::remove_credential(request.headers_mut());
         let router = self.grpc.clone().into_axum_router();
         let call = CALLER.scope(Arc::clone(&caller), router.oneshot(request));

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, header, request::Pa
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use rest_over_grpc::transcoding::{StreamingResponse, TranscodeResponse};
 use tonic::Code;
-use tracing::{Span, warn};
+use tracing::warn;
 use yuantus_auth::caller::CALLER;
 
 use crate::{
@@ -46,10 +46,10 @@ impl Front {
             Ok(caller) => caller,
             Err(error) => return refuse(Problem::of_status(&(self.to_status)(error))),
         };
-        record_caller(&caller);
+        record_caller(&facts.span, &caller);
         for (name, value) in &captured {
             // Names that are no field of the span are passed over.
-            Span::current().record(*name, value.as_str());
+            facts.span.record(*name, value.as_str());
         }
         if !self.platform_admin && is_platform_admins(route.template) {
             return refuse(platform_admin_disabled());

@@ -33,9 +33,9 @@ pub enum Found {
     Nothing,
 }
 
-/// The routes, the more literal first.
+/// The routes by how many segments they have, the more literal first.
 pub struct RouteTable {
-    entries: Vec<Entry>,
+    entries: Vec<Vec<Entry>>,
 }
 
 impl RouteTable {
@@ -47,8 +47,15 @@ impl RouteTable {
     /// Some of them.
     pub fn only(wanted: impl Fn(&Route) -> bool) -> Self {
         let wanted = ROUTES.iter().chain(adapters::routes()).filter(|route| wanted(route));
-        let mut entries: Vec<Entry> = wanted.map(Entry::parse).collect();
-        entries.sort_by_key(Entry::captures);
+        let mut entries: Vec<Vec<Entry>> = Vec::new();
+        for entry in wanted.map(Entry::parse) {
+            let length = entry.segments.len();
+            entries.resize_with(entries.len().max(length + 1), Vec::new);
+            entries[length].push(entry);
+        }
+        for same_length in &mut entries {
+            same_length.sort_by_key(Entry::captures);
+        }
         Self { entries }
     }
 
@@ -58,7 +65,8 @@ impl RouteTable {
         let (body, verb) = split_verb(path);
         let segments = split(body);
         let mut others = Vec::new();
-        for entry in self.entries.iter().filter(|entry| entry.verb == verb) {
+        let entries = self.entries.get(segments.len()).into_iter().flatten();
+        for entry in entries.filter(|entry| entry.verb == verb) {
             let Some(captured) = entry.capture(&segments) else {
                 continue;
             };
@@ -90,10 +98,8 @@ impl Entry {
         self.segments.iter().map(|segment| matches!(segment, Segment::Capture(_))).collect()
     }
 
+    /// What a path of as many segments captures.
     fn capture(&self, path: &[&str]) -> Option<Vec<(&'static str, String)>> {
-        if path.len() != self.segments.len() {
-            return None;
-        }
         let mut captured = Vec::new();
         for (segment, actual) in self.segments.iter().zip(path) {
             match segment {

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         .build()
         .map_err(|source| Failure::local("start the runtime", source))
         .and_then(|runtime| runtime.block_on(cli.run()));
+    yuantus_telemetry::flush();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

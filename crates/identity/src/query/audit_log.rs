@@ -120,7 +120,7 @@ const APPENDED: &str = ",
 audit AS (
     INSERT INTO audit_logs (tenant_id, org_id, actor, user_id, action, target, request_id,
         client_ip, user_agent, details)
-    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 FROM operation
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 FROM cause
 )";
 
 /// Writes one entry.
@@ -149,7 +149,7 @@ pub async fn append(db: &impl ConnectionTrait, entry: Entry) -> Result<()> {
     row.insert(db).await.during("append audit log").map(drop)
 }
 
-/// With the `operation`, one entry that is about no request is written.
+/// With the `cause`, one entry that is about no request is written.
 pub fn appended(entry: Entry) -> Part {
     let values = vec![
         entry.tenant.into(),

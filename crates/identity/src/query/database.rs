@@ -1,15 +1,19 @@
 //! The orgs' databases.
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    Statement,
     sea_query::{Expr, ExprTrait},
 };
 use yuantus_domain::{DatabaseName, DatabaseState};
 
 use crate::{
-    Context, OrgScope, Result, TenantScope,
+    Context, OrgScope, Part, Result, TenantScope,
     entity::database::{Column, Entity, Model},
 };
+
+const USABLE: &str =
+    "SELECT * FROM databases WHERE tenant_id = $1 AND org_id = $2 AND state = 'READY'";
 
 /// At most `limit` databases after `(tenant, org)`, in that order, of all
 /// tenants: for the platform's own overviews.
@@ -59,6 +63,23 @@ impl OrgScope<'_> {
             .one(db)
             .await
             .during("find database")
+    }
+
+    /// The org's database if it can be used, with which `also` is
+    /// written: its `cause` is the database.
+    pub async fn usable_database(
+        &self,
+        db: &impl ConnectionTrait,
+        also: Part,
+    ) -> Result<Option<Model>> {
+        let mut values = vec![self.tenant_id().into(), self.org_id().into()];
+        let also = also.onto(&mut values);
+        let sql = format!("WITH cause AS ({USABLE}){also} SELECT * FROM cause");
+        Entity::find()
+            .from_raw_sql(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
+            .one(db)
+            .await
+            .during("find usable database")
     }
 
     /// Records where the database is.

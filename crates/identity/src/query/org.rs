@@ -18,10 +18,10 @@ use crate::{
 const INSERT: &str = ",
 org AS (
     INSERT INTO orgs (tenant_id, id, name, status)
-    SELECT $1, $2, $3, 'PROVISIONING' FROM operation
+    SELECT $1, $2, $3, 'PROVISIONING' FROM cause
 ), database AS (
     INSERT INTO databases (tenant_id, org_id, name, role, state, sealed_password)
-    SELECT $1, $2, $4, $4, 'PROVISIONING', $5 FROM operation
+    SELECT $1, $2, $4, $4, 'PROVISIONING', $5 FROM cause
 )";
 
 const READY: &str = ",
@@ -121,7 +121,7 @@ impl OrgScope<'_> {
             .during("lock org")
     }
 
-    /// With the `operation` that will make it, the org and its database are
+    /// With the operation that will make it, the `cause`, the org and its database are
     /// recorded, with the sealed password of its role.
     pub fn inserted(&self, name: &str, database: &DatabaseName, sealed_password: Vec<u8>) -> Part {
         let values = vec![
@@ -144,7 +144,7 @@ impl OrgScope<'_> {
     ) -> Result<()> {
         let mut values = Vec::new();
         let part = self.inserted(name, database, sealed_password).onto(&mut values);
-        let sql = format!("WITH operation AS (SELECT){part} SELECT");
+        let sql = format!("WITH cause AS (SELECT){part} SELECT");
         txn.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
             .await
             .during("insert org")

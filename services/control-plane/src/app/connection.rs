@@ -3,8 +3,8 @@
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use yuantus_auth::{caller, purpose};
-use yuantus_domain::{DatabaseState, Error, OrgKey, Result};
-use yuantus_identity::entity::database;
+use yuantus_domain::{Error, OrgKey, Result};
+use yuantus_identity::{entity::database, for_org, query::audit_log};
 
 use super::{App, audit, org_name};
 
@@ -41,19 +41,12 @@ impl Connection {
 impl App {
     /// Reveals how to connect to an org's database, and records that it did.
     pub async fn get_connection(&self, key: &OrgKey) -> Result<Connection> {
-        let (_, database) = self.get_org(key).await?;
-        if database.state != DatabaseState::Ready.as_str() {
-            let message = format!(
-                "the database of org `{key}` is {}; the operation on it says why",
-                database.state
-            );
-            return Err(Error::precondition("DATABASE_NOT_READY", message));
-        }
-        let password = self.open_database_password(key, &database)?;
+        caller::principal()?.may_act_for(&key.tenant)?;
         let (tenant, org) = (key.tenant.as_str(), key.org.as_str());
-        let actor = caller::principal()?.display_name();
-        let details = json!({ "by": actor, "role": database.role });
-        audit::record(&self.db, "connection.reveal", tenant, org, org_name(key), details).await?;
+        let entry = audit::of_org("connection.reveal", tenant, org, org_name(key), json!({}));
+        let revealed = for_org(key).usable_database(&self.db, audit_log::appended(entry)).await?;
+        let Some(database) = revealed else { return Err(self.not_usable(key).await?) };
+        let password = self.open_database_password(key, &database)?;
         Ok(Connection {
             host: self.settings.client_host.clone().unwrap_or_else(|| self.server.host().into()),
             port: self.settings.client_port.unwrap_or_else(|| self.server.port()),
@@ -61,6 +54,16 @@ impl App {
             username: database.role,
             password,
         })
+    }
+
+    /// Why an org's database cannot be used.
+    async fn not_usable(&self, key: &OrgKey) -> Result<Error> {
+        let (_, database) = self.get_org(key).await?;
+        let message = format!(
+            "the database of org `{key}` is {}; the operation on it says why",
+            database.state
+        );
+        Ok(Error::precondition("DATABASE_NOT_READY", message))
     }
 
     pub(super) fn open_database_password(

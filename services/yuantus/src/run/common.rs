@@ -105,6 +105,7 @@ pub(crate) fn stop_signal(on_hangup: Hangup) -> Result<CancellationToken, Failur
         tracing::info!("stopping");
         cancelled.cancel();
         interrupt.recv().await;
+        yuantus_telemetry::flush();
         std::process::exit(130);
     });
     Ok(token)

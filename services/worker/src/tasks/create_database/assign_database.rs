@@ -40,7 +40,7 @@ impl Step<Deps> for AssignDatabase {
             None => make_own(deps, run, &mut lane, &row, &assignment).await?,
         };
         deps.spares.took_one();
-        lane.close().await;
+        lane.close_soon();
         Ok(match fingerprint == deps.bundle.fingerprint() {
             true => ready(deps, run, deps.bundle.target()),
             false => Outcome::Advance,
