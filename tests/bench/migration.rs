@@ -61,6 +61,7 @@ async fn create_and_migrate(
         fingerprint: String::new(),
         operation: None,
         owner: None,
+        role: None,
     };
     let verifier = scram::verifier(&SecretString::from(PASSWORD));
     let mut lane = server.open_lane(name, 1).await?;

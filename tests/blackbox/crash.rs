@@ -2,7 +2,10 @@
 //! there and started again, and everything converges. Every step is also run
 //! twice.
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use yuantus_proto::v1;
 use yuantus_test_support::{Api, TestEnv, backup_id};
@@ -70,6 +73,64 @@ async fn create_database_converges_from_every_crash_point() {
         assert_usable(&api, "acme", &org).await;
     }
     assert_tidy(&env).await;
+}
+
+/// The role of a pooled spare brings its password along, which is recorded with
+/// the end of the operation. Before that, the recorded one is another.
+#[tokio::test]
+async fn a_role_that_waited_gets_the_recorded_password_after_a_crash() {
+    let env = TestEnv::start().await;
+    let api = env.api().await;
+    api.create_tenant("acme").await;
+    let sealed = async |org: &str| -> Vec<u8> {
+        let sql = "SELECT sealed_password FROM databases WHERE org_id = $1";
+        let sealed = sqlx::query_scalar(sql).bind(org);
+        sealed.fetch_one(&mut env.identity().await).await.expect("password")
+    };
+    let waiting = [("YUANTUS_TENANTS__SPARE_TARGET", "2")];
+    let mut worker = env.worker("w", &waiting);
+    spares_wait(&env, 2).await;
+    worker.terminate().await;
+
+    let operation = api.create_org("acme", "smooth").await;
+    let before = sealed("smooth").await;
+    let once = |more: &[(&str, &str)]| env.spawn("w", &["worker", "--once"], more);
+    let node = ("YUANTUS_NODE_ID", "w");
+    assert!(once(&[node]).ended().await.success());
+    api.succeed(&operation).await;
+    assert!(sealed("smooth").await != before, "the spare's password");
+    assert_usable(&api, "acme", "smooth").await;
+
+    let operation = api.create_org("acme", "rough").await;
+    let before = sealed("rough").await;
+    let point = ("YUANTUS_CRASH_AT", "CreateDatabase.assign_database.after_assign");
+    once(&[node, point]).crashed().await;
+    let can_log_in = "SELECT rolcanlogin FROM pg_roles WHERE rolname LIKE '%\\_\\_rough'";
+    let role: bool =
+        sqlx::query_scalar(can_log_in).fetch_one(&mut env.identity().await).await.expect("role");
+    assert!(role);
+    assert!(once(&[node]).ended().await.success());
+    api.succeed(&operation).await;
+    assert!(sealed("rough").await == before, "the recorded password");
+    assert_usable(&api, "acme", "rough").await;
+    assert_tidy(&env).await;
+}
+
+/// Waits until this many spares wait with their roles.
+async fn spares_wait(env: &TestEnv, wanted: i64) {
+    let sql = "SELECT count(*) FROM pg_shdescription JOIN pg_database d ON d.oid = objoid
+        JOIN pg_roles ON rolname = datname
+        WHERE classoid = 'pg_database'::regclass AND description LIKE '%\"role\":%'";
+    let mut server = env.identity().await;
+    let begun = Instant::now();
+    loop {
+        let there: i64 = sqlx::query_scalar(sql).fetch_one(&mut server).await.expect("spares");
+        if there >= wanted {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(120), "{there} spares");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use yuantus_test_support::{Api, TestEnv, path as programs, run};
 
 use crate::{
-    authentication::{locked, login},
+    authentication::{ADMIN_PASSWORD, locked, login},
     people::Person,
     settle::settle,
     tidy::assert_tidy,
@@ -35,8 +35,8 @@ use Plan::{Answers, Later, Takes};
 const LIFECYCLE: Plan = Later("lifecycle");
 const ALERTS: Plan = Later("alerts");
 const QUOTAS: Plan = Later("quotas");
+const MODULES: Plan = Later("modules");
 const METRICS: Plan = Later("metrics");
-const PLATFORM: Plan = Later("platform login and modules");
 
 /// Every request that the runbooks print, without the query.
 const REQUESTS: &[(&str, Plan)] = &[
@@ -62,11 +62,17 @@ const REQUESTS: &[(&str, Plan)] = &[
         ),
     ),
     ("GET /api/v1/auth/me", Answers(|a| a["username"].is_string())),
-    ("POST /api/v1/platform/auth/login", PLATFORM),
-    ("GET /api/v1/platform", PLATFORM),
-    ("GET /api/v1/platform/*", PLATFORM),
-    ("GET /api/v1/platform/tenants", PLATFORM),
-    ("GET /api/v1/tenant/settings", Later("modules")),
+    (
+        "POST /api/v1/platform/auth/login",
+        Takes(
+            || json!({"username": "root", "password": ADMIN_PASSWORD}),
+            |a| a["token_type"] == "bearer" && a["tenant_id"] == "platform",
+        ),
+    ),
+    ("GET /api/v1/platform", MODULES),
+    ("GET /api/v1/platform/*", MODULES),
+    ("GET /api/v1/platform/tenants", Answers(|a| a["tenants"][0]["id"] == "acme")),
+    ("GET /api/v1/tenant/settings", MODULES),
     // 002 and 003
     ("GET /api/health", Answers(|a| a["ok"] == true)),
     ("GET /api/customers", Answers(|a| a["customers"].as_array().is_some_and(|c| c.len() == 1))),

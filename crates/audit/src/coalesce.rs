@@ -1,8 +1,8 @@
-//! Refusals of one window made into few entries.
+//! What is the same within one window made into few entries.
 //!
-//! Invariant: however many refusals come, from however many sources, a window
-//! leaves at most [`KEYS`] entries and one, and every refusal is counted in
-//! one of them.
+//! Invariant: however many events come, from however many sources, a window
+//! leaves at most [`KEYS`] entries for each action, and every event is counted
+//! in one of them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,10 +18,10 @@ const KEYS: usize = 256;
 /// How many different subjects an entry names.
 const SUBJECTS: usize = 8;
 
-/// What makes two refusals the same: tenant, action, address and actor.
+/// What makes two events the same: tenant, action, address and actor.
 type Key = (String, &'static str, String, String);
 
-/// Refusals that are the same.
+/// Events that are the same.
 struct Same {
     first: Entry,
     at: Instant,
@@ -29,12 +29,12 @@ struct Same {
     subjects: BTreeSet<String>,
 }
 
-/// The refusals of one window.
+/// The events of one window.
 #[derive(Default)]
 pub(crate) struct Window(BTreeMap<Key, Same>);
 
 impl Window {
-    /// Takes in a refusal, or what an earlier window left of many; `subject` is
+    /// Takes in an event, or what an earlier window left of many; `subject` is
     /// what it was about.
     pub(crate) fn add(&mut self, mut entry: Entry, subject: String, at: Instant) {
         let count = entry.details["count"].as_u64().unwrap_or(1);

@@ -1,4 +1,5 @@
-//! Entries that nobody waits for: requests and refusals.
+//! Entries that nobody waits for: requests, refusals, and who looked into
+//! another's tenant.
 //!
 //! Invariants: a request waits for nothing here. What waits to be written is
 //! bounded; what finds no room is counted, and the count is written. At the
@@ -37,7 +38,7 @@ const ROOM: usize = 8192;
 const BACKLOG: usize = 20_000;
 /// How many entries one statement writes.
 const BATCH: usize = 500;
-/// How often what waits is written, and how long refusals are put together.
+/// How often what waits is written, and how long what is the same is put together.
 const WINDOW: Duration = Duration::from_secs(1);
 /// How long the database gets to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -46,7 +47,7 @@ const LAST: Duration = Duration::from_secs(5);
 
 enum Event {
     Entry(Entry, Instant),
-    Refusal(Entry, String, Instant),
+    Coalesced(Entry, String, Instant),
     Flush(oneshot::Sender<()>),
 }
 
@@ -81,10 +82,11 @@ impl Trail {
         self.send(Event::Entry(entry, Instant::now()));
     }
 
-    /// Somebody was refused. The same, of the same tenant, address and actor,
-    /// becomes one entry a second, with a count and some of the subjects.
-    pub fn refused(&self, entry: Entry, subject: impl Into<String>) {
-        self.send(Event::Refusal(entry, subject.into(), Instant::now()));
+    /// Something happened that may come often. The same, of the same tenant,
+    /// address and actor, becomes one entry a second, with a count and some of
+    /// the subjects.
+    pub fn coalesced(&self, entry: Entry, subject: impl Into<String>) {
+        self.send(Event::Coalesced(entry, subject.into(), Instant::now()));
     }
 
     /// Returns once everything before has been written, or could not be.
@@ -149,7 +151,7 @@ impl Writer {
                     self.write().await;
                 }
             }
-            Event::Refusal(entry, subject, at) => self.window.add(entry, subject, at),
+            Event::Coalesced(entry, subject, at) => self.window.add(entry, subject, at),
             Event::Flush(done) => {
                 self.flush().await;
                 // Whoever asked may have gone.

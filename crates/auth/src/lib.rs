@@ -4,6 +4,7 @@
 
 pub mod attempts;
 pub mod caller;
+pub mod derived;
 pub mod error;
 pub mod opaque;
 pub mod passwords;
@@ -20,6 +21,7 @@ pub mod tokens;
 
 pub use attempts::Attempts;
 pub use caller::Caller;
+pub use derived::DerivedPasswords;
 pub use error::{Error, Result};
 pub use passwords::Passwords;
 pub use permission::Permission;

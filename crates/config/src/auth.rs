@@ -55,7 +55,9 @@ pub struct Auth {
 pub enum AuthMode {
     /// All do, but for login and health.
     Required,
-    /// None does; every caller is a platform administrator.
+    /// None does: who has none is a platform administrator. One that is sent is
+    /// checked, so `optional` is the same.
+    #[serde(alias = "optional")]
     Disabled,
 }
 

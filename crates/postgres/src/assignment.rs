@@ -4,6 +4,7 @@
 //! schema's size. A tenant's role may connect to its own database alone, and
 //! has data rights through the app role only.
 
+use secrecy::SecretString;
 use sqlx::Row;
 use yuantus_domain::DatabaseName;
 
@@ -14,8 +15,13 @@ use crate::{
     catalog::{self, SESSIONS},
     create::comment,
     identifier::Literal,
+    marker::WaitingRole,
+    scram,
     session::Doing,
 };
+
+/// SQLSTATEs of a database or a role that went away, or into use.
+const GONE: &[&str] = &["3D000", "42704", "55006"];
 
 /// What an org's database is to be.
 #[derive(Clone, Debug)]
@@ -24,8 +30,9 @@ pub struct Assignment {
     pub database: DatabaseName,
     /// The role the tenant logs in as.
     pub role: String,
-    /// What the server gets of the role's password: [`crate::scram::verifier`].
-    pub verifier: String,
+    /// The role's password, but where the role of a spare is taken over. The
+    /// server gets a verifier of it.
+    pub password: SecretString,
     /// How many connections the role may have.
     pub connection_limit: u32,
     /// After how many seconds the server ends a statement; 0 is never.
@@ -41,6 +48,9 @@ pub struct Spare {
     pub name: DatabaseName,
     /// Only if it came from the bundle with this fingerprint; any if `None`.
     pub bundle: Option<String>,
+    /// The key that the password of its role must be derived with for the role
+    /// to be taken over with it.
+    pub role_key: Option<String>,
 }
 
 /// How an org came to its database; with the fingerprint of the bundle that
@@ -48,7 +58,13 @@ pub struct Spare {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Assigned {
     /// It is one of the spares.
-    Spare(String),
+    Spare {
+        /// The fingerprint of the bundle.
+        fingerprint: String,
+        /// What the role's password is derived from, where the role is the
+        /// spare's; otherwise it is the password of the assignment.
+        seed: Option<String>,
+    },
     /// The same operation had done it before.
     Already(String),
     /// It did not: none of the spares can be had.
@@ -129,10 +145,10 @@ impl LaneSession {
             let outcome = self.assign_found(doing, &mut spares, &found, assignment).await;
             match self.settle(doing, outcome).await {
                 // It went away, or into use, since it was looked at.
-                Err(error) if error.is_sqlstate(&["3D000", "55006"]) && !spares.is_empty() => {
+                Err(error) if error.is_sqlstate(GONE) && !spares.is_empty() => {
                     self.look(spares, &assignment.database, &assignment.role).await?;
                 }
-                Err(error) if error.is_sqlstate(&["3D000", "55006"]) => {}
+                Err(error) if error.is_sqlstate(GONE) => {}
                 outcome => return outcome,
             }
         }
@@ -167,10 +183,19 @@ impl LaneSession {
             let fingerprint = marker.fingerprint.clone();
             let mut assignment = assignment.clone();
             assignment.marker.fingerprint.clone_from(&fingerprint);
-            let sql = rename(&spare.name, &assignment.database)
-                + &grants(&assignment, found.role)?
-                + "COMMIT";
-            return self.run(doing, sql).await.map(|_| Assigned::Spare(fingerprint));
+            let of_key = |role: &&WaitingRole| Some(&role.key) == spare.role_key.as_ref();
+            let fits = marker.role.as_ref().filter(of_key);
+            let seed = fits.filter(|_| found.role == Role::Missing).map(|role| role.seed.clone());
+            let role = match (&seed, &marker.role) {
+                (Some(_), _) => take_over(&spare.name, &assignment)?,
+                (None, Some(_)) => {
+                    drop_waiting(&spare.name, &assignment.database)
+                        + &grants(&assignment, found.role)?
+                }
+                (None, None) => grants(&assignment, found.role)?,
+            };
+            let sql = rename(&spare.name, &assignment.database) + &role + "COMMIT";
+            return self.run(doing, sql).await.map(|_| Assigned::Spare { fingerprint, seed });
         }
         self.run(doing, "ROLLBACK".into()).await.map(|_| Assigned::Nothing)
     }
@@ -213,12 +238,28 @@ pub(crate) fn rename(from: &DatabaseName, to: &DatabaseName) -> String {
     format!("ALTER DATABASE {} RENAME TO {}; ", Identifier::from(from), Identifier::from(to))
 }
 
+/// The statements that make the role that waits with a spare the org's.
+fn take_over(spare: &DatabaseName, assignment: &Assignment) -> Result<String> {
+    let (waiting, role) = (Identifier::from(spare), Identifier::new(&assignment.role)?);
+    Ok(format!(
+        "ALTER ROLE {waiting} RENAME TO {role}; ALTER ROLE {role} LOGIN CONNECTION LIMIT {}; {}",
+        assignment.connection_limit,
+        limits(assignment)?
+    ))
+}
+
+/// The statements that drop the role that waited with what is the org's
+/// database by now.
+fn drop_waiting(spare: &DatabaseName, database: &DatabaseName) -> String {
+    let (role, database) = (Identifier::from(spare), Identifier::from(database));
+    format!("REVOKE ALL ON DATABASE {database} FROM {role}; DROP ROLE {role}; ")
+}
+
 /// The statements that make role, rights, limits and marker what they are to be.
 pub(crate) fn grants(assignment: &Assignment, found: Role) -> Result<String> {
     let role = Identifier::new(&assignment.role)?;
     let database = Identifier::from(&assignment.database);
     let limit = assignment.connection_limit;
-    let timeout = assignment.statement_timeout_seconds;
     let (make, join) = match found {
         Role::Missing => ("CREATE ROLE", String::new()),
         Role::Present | Role::Superuser => ("ALTER ROLE", format!("GRANT {APP_ROLE} TO {role}; ")),
@@ -231,9 +272,19 @@ pub(crate) fn grants(assignment: &Assignment, found: Role) -> Result<String> {
     Ok(format!(
         "{make} {role} LOGIN NOCREATEDB NOCREATEROLE INHERIT CONNECTION LIMIT {limit} \
          PASSWORD {}{extra}; {join}\
-         GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {role}; \
-         ALTER ROLE {role} IN DATABASE {database} SET statement_timeout = '{timeout}s'; {}",
-        Literal(&assignment.verifier),
+         GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {role}; {}",
+        Literal(&scram::verifier(&assignment.password)),
+        limits(assignment)?
+    ))
+}
+
+/// The statements that limit the role in its database, and mark that.
+fn limits(assignment: &Assignment) -> Result<String> {
+    let role = Identifier::new(&assignment.role)?;
+    let database = Identifier::from(&assignment.database);
+    let timeout = assignment.statement_timeout_seconds;
+    Ok(format!(
+        "ALTER ROLE {role} IN DATABASE {database} SET statement_timeout = '{timeout}s'; {}",
         comment(&assignment.database, &assignment.marker)
     ))
 }

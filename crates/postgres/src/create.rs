@@ -14,7 +14,7 @@ use yuantus_domain::DatabaseName;
 use crate::{
     DatabaseInfo, Error, Identifier, Kind, LaneSession, Marker, Result,
     adoption::{check_ours, expect_kind, expect_plane},
-    bootstrap::OWNER_ROLE,
+    bootstrap::{APP_ROLE, OWNER_ROLE},
     catalog,
     identifier::Literal,
     session::{Doing, SHORT, Session},
@@ -38,15 +38,19 @@ const RIGHTS: &str = "\
     ALTER DEFAULT PRIVILEGES FOR ROLE yuantus_tenant_owner \
       GRANT USAGE ON TYPES TO yuantus_tenant_app; ";
 
-/// Whether a clone is connected to once before it is marked. The first session
-/// of a database writes the cache files that all later ones begin with, which
-/// takes longer than the rest of a login: with a spare that is not the tenant's.
+/// What is done for a clone before anybody waits for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Warm {
-    /// It is to wait for an org.
-    Yes,
+pub enum Ahead<'a> {
+    /// It is to wait for an org. It is connected to once: the first session of
+    /// a database writes the cache files that all later ones begin with, which
+    /// takes longer than the rest of a login. And it gets its role: the server
+    /// hashes a password thousands of times to see whether it is empty.
+    All {
+        /// What the server gets of the role's password: [`crate::scram::verifier`].
+        verifier: &'a str,
+    },
     /// Somebody waits for it.
-    No,
+    Nothing,
 }
 
 impl LaneSession {
@@ -59,7 +63,7 @@ impl LaneSession {
              ENCODING 'UTF8' STRATEGY WAL_LOG",
             Identifier::from(name)
         );
-        let open = self.create(name, marker, sql, Warm::No).await?;
+        let open = self.create(name, marker, sql, Ahead::Nothing).await?;
         if open { self.prepare_inside(name, marker.kind).await } else { Ok(()) }
     }
 
@@ -69,14 +73,14 @@ impl LaneSession {
         template: &DatabaseName,
         name: &DatabaseName,
         marker: &Marker,
-        warm: Warm,
+        ahead: Ahead<'_>,
     ) -> Result<()> {
         let sql = format!(
             "CREATE DATABASE {} OWNER {OWNER_ROLE} TEMPLATE {} STRATEGY WAL_LOG",
             Identifier::from(name),
             Identifier::from(template)
         );
-        self.create(name, marker, sql, warm).await.map(drop)
+        self.create(name, marker, sql, ahead).await.map(drop)
     }
 
     /// Closes a finished template: nobody connects to it any more, so it can
@@ -110,7 +114,7 @@ impl LaneSession {
         name: &DatabaseName,
         marker: &Marker,
         create: String,
-        warm: Warm,
+        ahead: Ahead<'_>,
     ) -> Result<bool> {
         let doing = Doing("create database", name.as_str());
         let found = self.look_up(doing, name).await?;
@@ -119,12 +123,15 @@ impl LaneSession {
         } else {
             self.run(doing, create).await?;
         }
-        let revoke = format!("REVOKE ALL ON DATABASE {} FROM PUBLIC; ", Identifier::from(name));
-        if warm == Warm::Yes {
-            self.run(doing, revoke.clone()).await?;
+        let mut rights = format!("REVOKE ALL ON DATABASE {} FROM PUBLIC; ", Identifier::from(name));
+        if let Ahead::All { verifier } = ahead {
+            self.run(doing, rights.clone()).await?;
             self.warm(name).await?;
+            // One that a crash left behind has another password.
+            self.drop_role(name.as_str()).await?;
+            rights += &waiting_role(name, verifier);
         }
-        self.run(doing, revoke + &comment(name, marker)).await?;
+        self.run(doing, rights + &comment(name, marker)).await?;
         Ok(found.is_none_or(|found| found.allows_connections))
     }
 
@@ -158,6 +165,17 @@ impl LaneSession {
         let rows = self.run(doing, catalog::select(&[name])).await?;
         Ok(catalog::databases(&rows, doing)?.pop())
     }
+}
+
+/// The role that waits with a spare of its name: all that it is to be but able
+/// to log in.
+fn waiting_role(name: &DatabaseName, verifier: &str) -> String {
+    let role = Identifier::from(name);
+    format!(
+        "CREATE ROLE {role} NOLOGIN NOCREATEDB NOCREATEROLE INHERIT PASSWORD {} IN ROLE {APP_ROLE}; \
+         GRANT CONNECT, TEMPORARY ON DATABASE {role} TO {role}; ",
+        Literal(verifier)
+    )
 }
 
 /// The statement that marks a database.

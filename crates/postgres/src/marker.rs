@@ -35,6 +35,16 @@ impl Kind {
     }
 }
 
+/// The role that waits with a spare database, and has its name. It cannot log
+/// in, and its password is that of the org to come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingRole {
+    /// Names the key that its password is derived with.
+    pub key: String,
+    /// What its password is derived from.
+    pub seed: String,
+}
+
 /// `COMMENT ON DATABASE`, as JSON: the proof that a plane made the database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marker {
@@ -50,6 +60,9 @@ pub struct Marker {
     /// `tenant/org`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
+    /// The role that waits with a spare.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<WaitingRole>,
 }
 
 impl Marker {
@@ -76,6 +89,7 @@ mod tests {
             fingerprint: "f".into(),
             operation: None,
             owner: Some("tenant-1/org-1".into()),
+            role: Some(WaitingRole { key: "k".into(), seed: "s".into() }),
         };
         assert_eq!(Marker::read(Some(&marker.write())).as_ref(), Some(&marker));
         for other in

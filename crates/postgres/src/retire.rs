@@ -17,7 +17,8 @@ use crate::{
 
 impl LaneSession {
     /// Drops a database of this plane and kind and ends its sessions; one that
-    /// a crash left unmarked too. It forces a checkpoint, which may take half
+    /// a crash left unmarked too. The role that waits with a spare goes with it;
+    /// one that is left by a crash goes when the next spare of its name is made. It forces a checkpoint, which may take half
     /// a minute.
     pub async fn drop_database(
         &mut self,
@@ -31,7 +32,11 @@ impl LaneSession {
         };
         check_ours(&found, plane, kind)?;
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", Identifier::from(name));
-        self.run_within(doing, sql, DROP).await.map(drop)
+        self.run_within(doing, sql, DROP).await?;
+        match found.marker.and_then(|marker| marker.role) {
+            Some(_) if kind == Kind::Spare => self.drop_role(name.as_str()).await,
+            _ => Ok(()),
+        }
     }
 
     /// Drops a tenant's role: ends its sessions, takes back its rights on

@@ -112,8 +112,8 @@ impl Admission {
         facts: &RequestFacts,
     ) -> Result<Arc<Caller>> {
         let caller = Arc::new(self.caller(access, asked, facts).await?);
-        if caller.impersonating && !access.reads {
-            let record = self.memory.directory().record_impersonation();
+        if caller.impersonating {
+            let record = self.memory.directory().record_impersonation(access.reads);
             CALLER.scope(Arc::clone(&caller), record).await?;
         }
         Ok(caller)

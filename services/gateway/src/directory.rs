@@ -32,6 +32,7 @@ pub trait Directory: Send + Sync + 'static {
     async fn membership(&self, key: &OrgKey, user: i32) -> Result<Option<Vec<String>>>;
 
     /// Records that the caller of the running request, a platform
-    /// administrator, acts within a tenant.
-    async fn record_impersonation(&self) -> Result<()>;
+    /// administrator, acts within a tenant: before it changes anything there, a
+    /// moment later where it only reads.
+    async fn record_impersonation(&self, reads: bool) -> Result<()>;
 }

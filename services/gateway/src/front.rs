@@ -92,9 +92,9 @@ impl Reply {
         Self { response, caller: None, quiet: true }
     }
 
-    /// That a proxy may hand a request on.
-    pub fn passed(response: Response<Body>) -> Self {
-        Self { response, caller: None, quiet: true }
+    /// That a proxy may hand a request of `caller` on.
+    pub fn passed(response: Response<Body>, caller: Arc<Caller>) -> Self {
+        Self { response, caller: Some(caller), quiet: true }
     }
 
     /// What was done for `caller`.

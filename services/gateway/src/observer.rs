@@ -11,6 +11,10 @@ use yuantus_auth::{Caller, Principal};
 pub trait Observer: fmt::Debug + Send + Sync + 'static {
     /// A request was answered, or its client went away.
     fn answered(&self, answered: Answered<'_>);
+
+    /// A request of somebody else's may not pass, which was asked in another
+    /// one and is its answer: that one is told of by itself.
+    fn refused(&self, answered: Answered<'_>);
 }
 
 /// A request and its answer.

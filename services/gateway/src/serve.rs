@@ -81,7 +81,8 @@ where
     );
     let admission = Arc::new(admission.with_bootstrap(settings.bootstrap.clone()));
     let gate = Arc::new(Gate::new(Arc::clone(&admission), settings.to_status));
-    let envoy = AuthorizationServer::new(EnvoyGate(Arc::clone(&gate)));
+    let observer = settings.observer.clone();
+    let envoy = AuthorizationServer::new(EnvoyGate { gate: Arc::clone(&gate), observer });
     let grpc = services.grpc().add_service(health_service);
     let grpc =
         with_reflection(grpc.add_service(envoy.max_decoding_message_size(MAX_REQUEST_BYTES)))?;

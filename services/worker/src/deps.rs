@@ -3,15 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use sea_orm::DatabaseConnection;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 use yuantus_audit::Retention;
-use yuantus_auth::{Sealer, Signer, purpose};
+use yuantus_auth::{DerivedPasswords, Sealer, Signer, purpose};
 use yuantus_domain::{DatabaseName, OrgKey, Plan};
 use yuantus_identity::{entity::database, for_org, for_tenant};
 use yuantus_operations::{Run, StepError};
-use yuantus_postgres::{Assignment, Kind, LaneSession, Marker, Server, Tools, scram};
+use yuantus_postgres::{Assignment, Kind, LaneSession, Marker, Server, Tools};
 use yuantus_storage::ObjectStore;
 use yuantus_tenant_schema::Bundle;
 
@@ -29,6 +29,8 @@ pub struct Deps {
     pub store: ObjectStore,
     /// Opens sealed passwords and keys.
     pub sealer: Arc<Sealer>,
+    /// Derives the passwords of roles that wait with spare databases.
+    pub derived: DerivedPasswords,
     /// The migrations.
     pub bundle: Arc<Bundle>,
     /// Signs the databases that are made here.
@@ -104,6 +106,7 @@ impl Deps {
             fingerprint: fingerprint.to_owned(),
             operation: None,
             owner: None,
+            role: None,
         }
     }
 
@@ -116,7 +119,6 @@ impl Deps {
     }
 
     /// How the org's database is to be: its name, role, password and limits.
-    /// Takes half a millisecond, for the password's verifier.
     pub(crate) fn assignment(
         &self,
         run: &Run,
@@ -125,11 +127,10 @@ impl Deps {
         fingerprint: &str,
     ) -> Result<Assignment, StepError> {
         let key = run.key();
-        let password = self.password(key, row)?;
         Ok(Assignment {
             database: name(&row.name)?,
             role: row.role.clone(),
-            verifier: scram::verifier(&password),
+            password: self.password(key, row)?,
             connection_limit: plan.connection_limit(),
             statement_timeout_seconds: plan.statement_timeout_seconds(),
             marker: Marker {
@@ -138,6 +139,19 @@ impl Deps {
                 ..self.marker(Kind::Tenant, fingerprint)
             },
         })
+    }
+
+    /// The password of a seed, sealed as that of the org's role.
+    pub(crate) fn sealed_password(
+        &self,
+        key: &OrgKey,
+        row: &database::Model,
+        seed: &str,
+    ) -> Result<Vec<u8>, StepError> {
+        let aad = purpose::database_password(key, row.password_version.unsigned_abs());
+        self.sealer
+            .seal(self.derived.password(seed).expose_secret().as_bytes(), &aad)
+            .map_err(failure::auth)
     }
 
     fn password(&self, key: &OrgKey, row: &database::Model) -> Result<SecretString, StepError> {

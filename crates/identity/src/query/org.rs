@@ -27,7 +27,7 @@ org AS (
 const READY: &str = ",
 database AS (
     UPDATE databases SET state = 'READY', revision = $3, bundle_fingerprint = $4,
-        updated_at = now()
+        sealed_password = coalesce($5, sealed_password), updated_at = now()
     FROM ended WHERE tenant_id = $1 AND org_id = $2
 ), org AS (
     UPDATE orgs SET status = 'ACTIVE', reason = '', updated_at = now()
@@ -171,13 +171,19 @@ impl OrgScope<'_> {
     }
 
     /// With the end of the operation that made it, the database can be used,
-    /// and so can the org.
-    pub fn ready(&self, revision: i64, fingerprint: &str) -> Part {
+    /// and so can the org; with another password where one is given.
+    pub fn ready(
+        &self,
+        revision: i64,
+        fingerprint: &str,
+        sealed_password: Option<Vec<u8>>,
+    ) -> Part {
         let values = vec![
             self.tenant_id().into(),
             self.org_id().into(),
             revision.into(),
             fingerprint.into(),
+            sealed_password.into(),
         ];
         Part { sql: READY, values }
     }

@@ -1,7 +1,8 @@
 use futures_of_two::both;
-use sqlx::{Connection, PgConnection};
+use secrecy::SecretString;
+use sqlx::{Connection, PgConnection, Row};
 use yuantus_domain::DatabaseName;
-use yuantus_postgres::{Assigned, Error, Kind, Spare};
+use yuantus_postgres::{Ahead, Assigned, Error, Kind, Marker, Spare, WaitingRole, scram};
 
 use crate::fixture::{Fixture, marker, refusal, run, take};
 
@@ -63,6 +64,7 @@ async fn the_first_spare_that_can_be_had_is_assigned() {
     let spare = |name: &DatabaseName, bundle: Option<&str>| Spare {
         name: name.clone(),
         bundle: bundle.map(str::to_owned),
+        role_key: None,
     };
     let bundle = marker(Kind::Spare).fingerprint;
 
@@ -72,7 +74,7 @@ async fn the_first_spare_that_can_be_had_is_assigned() {
 
     let fit = [spare(&busy, None), spare(&free, Some(&bundle))];
     let assigned = lane.assign_first(fit.to_vec(), &assignment).await.unwrap();
-    assert_eq!(assigned, Assigned::Spare(bundle.clone()));
+    assert_eq!(assigned, Assigned::Spare { fingerprint: bundle.clone(), seed: None });
     let again = lane.assign_first(fit.to_vec(), &assignment).await.unwrap();
     assert_eq!(again, Assigned::Already(bundle));
     fixture.log_in(&assignment, &assignment.database).await.unwrap();
@@ -123,7 +125,7 @@ async fn a_name_that_another_org_has_is_not_taken() {
     let mut other = fixture.assignment("other");
     other.database = first.database.clone();
 
-    let spares = vec![Spare { name: spare, bundle: None }];
+    let spares = vec![Spare { name: spare, bundle: None, role_key: None }];
     let outcome = fixture.lane("other").await.assign_first(spares, &other).await;
     assert!(matches!(outcome, Err(Error::NameTaken { .. })), "{outcome:?}");
 }
@@ -144,7 +146,7 @@ async fn only_a_spare_of_this_plane_is_assigned() {
 
     lane.mark(&spare, &marker(Kind::Spare)).await.unwrap();
     assert!(take(&mut lane, &spare, &assignment).await);
-    let again = vec![Spare { name: spare, bundle: None }];
+    let again = vec![Spare { name: spare, bundle: None, role_key: None }];
     let outcome = lane.assign_first(again.clone(), &foreign).await;
     assert!(matches!(outcome, Err(Error::Foreign { .. })), "{outcome:?}");
     lane.mark(&assignment.database, &marker(Kind::Tombstone)).await.unwrap();
@@ -159,7 +161,7 @@ async fn a_lane_that_only_looked_is_not_given_on_with_its_transaction() {
     let name = fixture.spare(&template, "spare").await;
     let assignment = fixture.assignment("org");
     let mut lane = fixture.lane("org").await;
-    let spares = vec![Spare { name: name.clone(), bundle: None }];
+    let spares = vec![Spare { name: name.clone(), bundle: None, role_key: None }];
     lane.look(spares, &assignment.database, &assignment.role).await.unwrap();
     lane.close().await;
     assert!(take(&mut fixture.lane("org").await, &name, &assignment).await);
@@ -216,4 +218,96 @@ async fn the_server_is_given_a_verifier_and_the_limit_of_connections() {
 
     let wrong = fixture.tenant_options(&assignment, &assignment.database).password("wrong");
     assert_eq!(refusal(PgConnection::connect_with(&wrong).await), "28P01");
+}
+
+/// A spare with a role that waits with it, as the pool has them; its password
+/// is `seed`.
+async fn waiting(fixture: &Fixture, template: &DatabaseName, what: &str) -> DatabaseName {
+    let name = fixture.name(what);
+    let mut lane = fixture.lane(what).await;
+    let role = WaitingRole { key: "key".into(), seed: "seed".into() };
+    let marker = Marker { role: Some(role), ..marker(Kind::Spare) };
+    let verifier = scram::verifier(&SecretString::from("seed"));
+    let ahead = Ahead::All { verifier: &verifier };
+    lane.clone_template(template, &name, &marker, ahead).await.unwrap();
+    lane.close().await;
+    name
+}
+
+fn keyed(name: &DatabaseName, key: &str) -> Vec<Spare> {
+    vec![Spare { name: name.clone(), bundle: None, role_key: Some(key.to_owned()) }]
+}
+
+#[tokio::test]
+async fn the_role_that_waits_with_a_spare_becomes_the_orgs() {
+    let fixture = Fixture::new().await;
+    let template = fixture.template().await;
+    let spare = waiting(&fixture, &template, "spare").await;
+    let mut assignment = fixture.assignment("org");
+    let mut idle = assignment.clone();
+    idle.role = spare.to_string();
+    idle.password = SecretString::from("seed");
+    let refused = fixture.log_in(&idle, &spare).await.unwrap_err();
+    assert!(refused.to_string().contains("not permitted to log in"), "{refused}");
+
+    let mut lane = fixture.lane("org").await;
+    let assigned = lane.assign_first(keyed(&spare, "key"), &assignment).await.unwrap();
+    let seed = Some("seed".to_owned());
+    let fingerprint = marker(Kind::Spare).fingerprint;
+    assert_eq!(assigned, Assigned::Spare { fingerprint: fingerprint.clone(), seed });
+    assert!(!fixture.server.role_exists(spare.as_str()).await.unwrap());
+    let info = fixture.server.database(&assignment.database).await.unwrap().unwrap();
+    assert_eq!(info.marker, Some(assignment.marker.clone()));
+    let own = assignment.clone();
+    assignment.password = SecretString::from("seed");
+    let mut tenant = fixture.log_in(&assignment, &assignment.database).await.unwrap();
+    run(&mut tenant, "INSERT INTO notes (text) VALUES ('x')").await.unwrap();
+    assert!(fixture.log_in(&assignment, &template).await.is_err());
+    let limits =
+        "SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user; SHOW statement_timeout";
+    let rows = run(&mut tenant, limits).await.unwrap();
+    assert_eq!((rows[0].get::<i32, _>(0), rows[1].get::<String, _>(0)), (20, "1min".to_owned()));
+
+    // The next attempt gives it the password of the record.
+    let again = lane.assign_first(keyed(&spare, "key"), &own).await.unwrap();
+    assert_eq!(again, Assigned::Already(fingerprint));
+    fixture.log_in(&own, &own.database).await.unwrap();
+    assert!(fixture.log_in(&assignment, &assignment.database).await.is_err());
+}
+
+#[tokio::test]
+async fn a_waiting_role_that_is_no_use_goes_and_the_org_gets_its_own() {
+    let fixture = Fixture::new().await;
+    let template = fixture.template().await;
+    for (org, key, left) in [("other-key", "another", false), ("left", "key", true)] {
+        let spare = waiting(&fixture, &template, &format!("spare-{org}")).await;
+        let assignment = fixture.assignment(org);
+        if left {
+            let sql = format!("CREATE ROLE \"{}\" NOLOGIN; SELECT 1", assignment.role);
+            let _: i32 = fixture.ask(&sql).await;
+        }
+        let mut lane = fixture.lane(org).await;
+        let assigned = lane.assign_first(keyed(&spare, key), &assignment).await.unwrap();
+        assert!(matches!(assigned, Assigned::Spare { seed: None, .. }), "{assigned:?}");
+        assert!(!fixture.server.role_exists(spare.as_str()).await.unwrap());
+        fixture.log_in(&assignment, &assignment.database).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_waiting_role_comes_and_goes_with_its_spare() {
+    let fixture = Fixture::new().await;
+    let template = fixture.template().await;
+    let left = fixture.name("spare");
+    let sql = format!("CREATE ROLE \"{left}\" LOGIN PASSWORD 'old'; SELECT 1");
+    let _: i32 = fixture.ask(&sql).await;
+    let spare = waiting(&fixture, &template, "spare").await;
+    assert_eq!(spare, left);
+    let can_log_in = format!("SELECT rolcanlogin FROM pg_roles WHERE rolname = '{spare}'");
+    assert!(!fixture.ask::<bool>(&can_log_in).await);
+    let mut lane = fixture.lane("spare").await;
+    let plane = marker(Kind::Spare).plane;
+    lane.drop_database(&spare, &plane, Kind::Spare).await.unwrap();
+    assert!(fixture.server.database(&spare).await.unwrap().is_none());
+    assert!(!fixture.server.role_exists(spare.as_str()).await.unwrap());
 }

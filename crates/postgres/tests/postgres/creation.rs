@@ -1,4 +1,4 @@
-use yuantus_postgres::{Error, Identifier, Kind, Server, Warm};
+use yuantus_postgres::{Ahead, Error, Identifier, Kind, Server};
 
 use crate::fixture::{Fixture, marker, refusal, run, take};
 
@@ -33,7 +33,8 @@ async fn making_twice_makes_once() {
 
     let spare = fixture.name("spare");
     for _ in 0..2 {
-        lane.clone_template(&template, &spare, &marker(Kind::Spare), Warm::Yes).await.unwrap();
+        let ahead = Ahead::All { verifier: "a verifier" };
+        lane.clone_template(&template, &spare, &marker(Kind::Spare), ahead).await.unwrap();
     }
     let spares = fixture.server.databases(Kind::Spare).await.unwrap();
     assert!(spares.iter().any(|info| info.name == spare && info.allows_connections));

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 use yuantus_domain::DatabaseName;
 use yuantus_postgres::{
-    Assigned, Assignment, Kind, LaneSession, Marker, PrivateServer, PrivateServerSettings, Server,
-    Spare, Warm, scram,
+    Ahead, Assigned, Assignment, Kind, LaneSession, Marker, PrivateServer, PrivateServerSettings,
+    Server, Spare,
 };
 
 pub const PLANE: &str = "00000000-0000-4000-8000-000000000001";
@@ -97,7 +97,7 @@ impl Fixture {
         let role = format!("role-{org}-{}", self.unique);
         Assignment {
             database: self.name(&format!("yuantus__{org}")),
-            verifier: scram::verifier(&password(&role)),
+            password: password(&role),
             role,
             connection_limit: 20,
             statement_timeout_seconds: 60,
@@ -128,7 +128,7 @@ impl Fixture {
     pub async fn spare(&self, template: &DatabaseName, what: &str) -> DatabaseName {
         let name = self.name(what);
         let mut lane = self.lane(what).await;
-        lane.clone_template(template, &name, &marker(Kind::Spare), Warm::No).await.unwrap();
+        lane.clone_template(template, &name, &marker(Kind::Spare), Ahead::Nothing).await.unwrap();
         lane.close().await;
         name
     }
@@ -161,7 +161,7 @@ impl Fixture {
             .host("127.0.0.1")
             .port(self.server.port())
             .username(&assignment.role)
-            .password(password(&assignment.role).expose_secret())
+            .password(assignment.password.expose_secret())
             .database(database.as_str())
     }
 
@@ -184,7 +184,7 @@ impl Fixture {
 
 /// Makes a spare the org's database; whether it could be had.
 pub async fn take(lane: &mut LaneSession, spare: &DatabaseName, assignment: &Assignment) -> bool {
-    let spares = vec![Spare { name: spare.clone(), bundle: None }];
+    let spares = vec![Spare { name: spare.clone(), bundle: None, role_key: None }];
     lane.assign_first(spares, assignment).await.unwrap() != Assigned::Nothing
 }
 
@@ -195,6 +195,7 @@ pub fn marker(kind: Kind) -> Marker {
         fingerprint: "f".repeat(64),
         operation: None,
         owner: None,
+        role: None,
     }
 }
 

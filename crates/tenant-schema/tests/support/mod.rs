@@ -80,6 +80,7 @@ pub fn with_database(test: impl AsyncFnOnce(Fixture)) {
             fingerprint: String::new(),
             operation: None,
             owner: None,
+            role: None,
         };
         let mut lane = postgres.server.open_lane(&name, 1).await.unwrap();
         lane.create_blank(&database, &marker).await.unwrap();

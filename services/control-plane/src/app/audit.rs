@@ -131,7 +131,7 @@ impl App {
         subject: &str,
     ) {
         let entry = Entry { target: target.to_owned(), details, ..entry(action, tenant) };
-        self.audit.trail.refused(entry, subject);
+        self.audit.trail.coalesced(entry, subject);
     }
 
     /// Reads a page of entries, newest first.

@@ -13,7 +13,7 @@ use yuantus_domain::{
 use yuantus_identity::{
     entity::{database, org, tenant},
     for_org, for_tenant,
-    query::{api_key, session, user},
+    query::{api_key, audit_log, session, user},
 };
 
 use super::{App, audit};
@@ -80,14 +80,20 @@ impl App {
     }
 
     /// Records that the caller of the running request, a platform
-    /// administrator, acts within a tenant.
-    pub async fn record_impersonation(&self) -> Result<()> {
+    /// administrator, acts within a tenant; where it `reads`, without waiting
+    /// for it.
+    pub async fn record_impersonation(&self, reads: bool) -> Result<()> {
         let Some(caller) = caller::current() else { return Ok(()) };
         let tenant = caller.tenant.as_ref().map_or("", TenantId::as_str);
         let org = caller.org.as_ref().map_or("", yuantus_domain::OrgId::as_str);
         let target = format!("tenants/{tenant}");
         let details = json!({ "rpc": caller.rpc });
-        audit::record(&self.db, "tenant.impersonate", tenant, org, target, details).await
+        let entry = audit::of_org("tenant.impersonate", tenant, org, target, details);
+        if reads {
+            self.audit.trail.coalesced(entry, caller.rpc.clone());
+            return Ok(());
+        }
+        Ok(audit_log::append(&self.db, entry).await?)
     }
 }
 

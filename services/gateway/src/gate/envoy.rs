@@ -11,18 +11,27 @@ use tracing::Span;
 use yuantus_auth::caller;
 use yuantus_domain::{Error, Result};
 use yuantus_proto::envoy::{
-    self, AttributeContext, CheckRequest, CheckResponse, DeniedHttpResponse, HeaderValueOption,
-    HttpStatus, OkHttpResponse, attribute_context::HttpRequest,
-    authorization_server::Authorization, check_response::HttpResponse,
-    header_value_option::HeaderAppendAction,
+    self, CheckRequest, CheckResponse, DeniedHttpResponse, HeaderValueOption, HttpStatus,
+    OkHttpResponse, attribute_context::HttpRequest, authorization_server::Authorization,
+    check_response::HttpResponse, header_value_option::HeaderAppendAction,
 };
 
 use super::{Facts, Gate, Original};
-use crate::{hosts, problem::Problem, request::RequestFacts};
+use crate::{
+    hosts,
+    observer::{Answered, Observer},
+    problem::Problem,
+    request::RequestFacts,
+};
 
 /// Answers Envoy.
 #[derive(Clone)]
-pub struct EnvoyGate(pub Arc<Gate>);
+pub struct EnvoyGate {
+    /// Decides.
+    pub gate: Arc<Gate>,
+    /// Who is told of refusals: to gRPC they are answers like others.
+    pub observer: Option<Arc<dyn Observer>>,
+}
 
 #[tonic::async_trait]
 impl Authorization for EnvoyGate {
@@ -31,11 +40,13 @@ impl Authorization for EnvoyGate {
         request: Request<CheckRequest>,
     ) -> std::result::Result<Response<CheckResponse>, Status> {
         let attributes = request.into_inner().attributes.unwrap_or_default();
+        let request = attributes.request.and_then(|request| request.http).unwrap_or_default();
         let facts = facts();
-        let answer = match self.decide(attributes, &facts).await {
+        let answer = match self.decide(&request, &facts).await {
             Ok(passed) => allowed(passed),
             Err(error) => {
-                let (status, problem) = self.0.refusal(error);
+                let (status, problem) = self.gate.refusal(error);
+                self.tell(&request, &facts, status, problem.detail());
                 denied(status, problem, &facts.request_id)
             }
         };
@@ -44,13 +55,30 @@ impl Authorization for EnvoyGate {
 }
 
 impl EnvoyGate {
-    async fn decide(&self, attributes: AttributeContext, facts: &RequestFacts) -> Result<Facts> {
-        let request = attributes.request.and_then(|request| request.http).unwrap_or_default();
+    async fn decide(&self, request: &HttpRequest, facts: &RequestFacts) -> Result<Facts> {
         let method = Method::from_bytes(request.method.as_bytes())
             .map_err(|_| Error::invalid("method", "must be a method"))?;
-        let headers = headers(&request)?;
+        let headers = headers(request)?;
         let host = hosts::name(&request.host);
-        self.0.decide(Original { headers: &headers, host, method: &method }, facts).await
+        let original = Original { headers: &headers, host, method: &method };
+        Ok(self.gate.decide(original, facts).await?.1)
+    }
+
+    /// Tells that the request may not pass.
+    fn tell(&self, request: &HttpRequest, facts: &RequestFacts, status: StatusCode, error: &str) {
+        let Some(observer) = &self.observer else { return };
+        observer.refused(Answered {
+            method: &request.method,
+            path: request.path.split('?').next().unwrap_or_default(),
+            status: status.as_u16(),
+            duration: facts.begun.elapsed(),
+            error,
+            caller: None,
+            refused: facts.refused.get(),
+            request_id: &facts.request_id,
+            client_ip: &facts.client_ip,
+            user_agent: &facts.user_agent,
+        });
     }
 }
 

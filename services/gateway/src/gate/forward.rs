@@ -2,8 +2,11 @@
 //! headers of the original request, and says in `X-Forwarded-*` or
 //! `X-Original-*` which one that was.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, Method, Response, Uri};
+use yuantus_auth::Caller;
 use yuantus_domain::{Error, Result};
 
 use super::{Facts, Gate, Original};
@@ -26,7 +29,7 @@ impl Gate {
     /// Answers 200 with the facts, or why the request may not pass.
     pub async fn answer(&self, uri: &Uri, headers: &HeaderMap, facts: &RequestFacts) -> Reply {
         match self.forwarded(uri, headers, facts).await {
-            Ok(passed) => Reply::passed(pass(passed)),
+            Ok((caller, passed)) => Reply::passed(pass(passed), caller),
             Err(error) => Reply::refused(self.refusal(error).1.into_response(&facts.request_id)),
         }
     }
@@ -36,7 +39,7 @@ impl Gate {
         uri: &Uri,
         headers: &HeaderMap,
         facts: &RequestFacts,
-    ) -> Result<Facts> {
+    ) -> Result<(Arc<Caller>, Facts)> {
         let host = match one_of(headers, &HOSTS)? {
             Some(host) => hosts::name(host),
             None => hosts::of(uri, headers),

@@ -60,8 +60,12 @@ impl Gate {
         Self { admission, to_status }
     }
 
-    /// The facts of a request that may pass.
-    pub async fn decide(&self, original: Original<'_>, facts: &RequestFacts) -> Result<Facts> {
+    /// Who may pass with a request, and its facts.
+    pub async fn decide(
+        &self,
+        original: Original<'_>,
+        facts: &RequestFacts,
+    ) -> Result<(Arc<Caller>, Facts)> {
         let reads = matches!(*original.method, Method::GET | Method::HEAD | Method::OPTIONS);
         let access = Access {
             permission: Permission::Member,
@@ -70,7 +74,9 @@ impl Gate {
             reads,
         };
         let asked = Asked { rpc: NAME, headers: original.headers, host: original.host };
-        told(&*self.admission.admit_to(access, asked, facts).await?)
+        let caller = self.admission.admit_to(access, asked, facts).await?;
+        let facts = told(&caller)?;
+        Ok((caller, facts))
     }
 
     /// What a refused client is answered. Proxies tell 401 and 403 from

@@ -33,7 +33,8 @@ pub struct FakeDirectory {
     pub api_keys: Mutex<HashMap<[u8; 32], KeyFacts>>,
     /// `tenant/org/user` of those who are no members.
     pub strangers: Mutex<HashSet<String>>,
-    /// `tenant` of every impersonation that was recorded.
+    /// `tenant` of every impersonation that was recorded; `tenant reads` of one
+    /// that only reads.
     pub impersonations: Mutex<Vec<String>>,
     /// How often it was asked.
     pub asked: AtomicUsize,
@@ -118,8 +119,9 @@ impl Directory for FakeDirectory {
         Ok((!stranger).then(|| vec!["support_agent".to_owned()]))
     }
 
-    async fn record_impersonation(&self) -> Result<()> {
-        let tenant = caller::tenant()?.to_string();
+    async fn record_impersonation(&self, reads: bool) -> Result<()> {
+        let tenant = caller::tenant()?;
+        let tenant = if reads { format!("{tenant} reads") } else { tenant.to_string() };
         assert!(caller::principal().is_ok_and(|principal: Principal| principal.is_platform()));
         self.impersonations.lock().unwrap().push(tenant);
         Ok(())

@@ -1,8 +1,9 @@
 //! The spare databases: clones of the template that wait for an org.
 
+use uuid::Uuid;
 use yuantus_identity::query::deployment;
 use yuantus_operations::StepError;
-use yuantus_postgres::{DatabaseInfo, Kind, LaneSession, Warm};
+use yuantus_postgres::{Ahead, DatabaseInfo, Kind, LaneSession, Marker, WaitingRole, scram};
 
 use super::templates;
 use crate::{Deps, failure, names};
@@ -42,7 +43,6 @@ fn is_of(info: &DatabaseInfo, fingerprint: &str) -> bool {
 async fn fill_from(deps: &Deps, lane: &mut LaneSession) -> Result<(), StepError> {
     let template = templates::ensure(deps, lane).await?;
     let (plane, fingerprint) = (deps.plane.to_string(), deps.bundle.fingerprint());
-    let marker = deps.marker(Kind::Spare, fingerprint);
     for slot in 0..deps.limits.spares {
         let name = names::pooled(deps.plane, slot)?;
         let there = deps.server.database(&name).await.map_err(failure::postgres)?;
@@ -53,7 +53,10 @@ async fn fill_from(deps: &Deps, lane: &mut LaneSession) -> Result<(), StepError>
             }
             _ => {}
         }
-        lane.clone_template(&template, &name, &marker, Warm::Yes)
+        let role = WaitingRole { key: deps.derived.key_name(), seed: Uuid::new_v4().to_string() };
+        let verifier = scram::verifier(&deps.derived.password(&role.seed));
+        let marker = Marker { role: Some(role), ..deps.marker(Kind::Spare, fingerprint) };
+        lane.clone_template(&template, &name, &marker, Ahead::All { verifier: &verifier })
             .await
             .map_err(failure::postgres)?;
     }

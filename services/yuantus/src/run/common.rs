@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use yuantus_audit::{PURPOSE, Retention};
-use yuantus_auth::{Sealer, Signer};
+use yuantus_auth::{DerivedPasswords, Sealer, Signer};
 use yuantus_config::Config;
 use yuantus_postgres::Server;
 use yuantus_storage::{ObjectStore, Presigner, S3Settings};
@@ -20,6 +20,8 @@ pub(crate) struct Common {
     pub(crate) sealer: Arc<Sealer>,
     /// Signs checkpoints of the audit trail.
     pub(crate) signer: Signer,
+    /// Derives the passwords of roles that wait with spare databases.
+    pub(crate) derived: DerivedPasswords,
     pub(crate) bundle: Arc<Bundle>,
 }
 
@@ -42,6 +44,8 @@ impl Common {
                     .map_err(|error| Failure::local("use secrets.key", error))?,
             ),
             signer: Signer::new(&config.secrets.key, &config.secrets.key_id, PURPOSE)
+                .map_err(|error| Failure::local("use secrets.key", error))?,
+            derived: DerivedPasswords::new(&config.secrets.key, &config.secrets.key_id)
                 .map_err(|error| Failure::local("use secrets.key", error))?,
             bundle: Arc::new(bundle),
         })

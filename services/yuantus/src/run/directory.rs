@@ -40,7 +40,7 @@ impl Directory for AppDirectory {
         self.0.membership(key, user).await
     }
 
-    async fn record_impersonation(&self) -> Result<()> {
-        self.0.record_impersonation().await
+    async fn record_impersonation(&self, reads: bool) -> Result<()> {
+        self.0.record_impersonation(reads).await
     }
 }

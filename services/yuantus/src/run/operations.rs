@@ -57,6 +57,7 @@ pub(crate) async fn run_operations(
         tools: Tools::find(),
         store: common.store,
         sealer: common.sealer,
+        derived: common.derived,
         bundle: common.bundle,
         plane,
         audit: yuantus_worker::Audit {

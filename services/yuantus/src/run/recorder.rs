@@ -18,12 +18,16 @@ pub(crate) struct Recorder {
 
 impl Observer for Recorder {
     fn answered(&self, answered: Answered<'_>) {
-        if is_refusal(&answered) {
-            let subject = subject(&answered);
-            self.trail.refused(Entry { action: "denied", ..entry(&answered) }, subject);
-        }
+        self.refused(answered);
         if self.requests {
             self.trail.note(Entry { action: "request", ..entry(&answered) });
+        }
+    }
+
+    fn refused(&self, answered: Answered<'_>) {
+        if is_refusal(&answered) {
+            let subject = subject(&answered);
+            self.trail.coalesced(Entry { action: "denied", ..entry(&answered) }, subject);
         }
     }
 }

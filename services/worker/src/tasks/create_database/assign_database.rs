@@ -1,11 +1,16 @@
-//! Gives a spare database its name, role and password; makes one where there
-//! is none. One that came from the template of this bundle is ready with that.
+//! Gives a spare database its name and role; makes one where there is none. One
+//! that came from the template of this bundle is ready with that.
+//!
+//! Invariant: the password that is recorded when the org is ready is the
+//! role's. That of a role which waited with its spare is recorded in the
+//! statement that says so. Should that not come about, the next attempt finds
+//! the database assigned, and gives the role the password of the record.
 
 use async_trait::async_trait;
 use yuantus_domain::DatabaseName;
 use yuantus_identity::entity::database;
 use yuantus_operations::{Outcome, Run, Step, StepError, StepResult, crashpoint};
-use yuantus_postgres::{Assigned, Assignment, Error, Kind, LaneSession, Spare, Warm};
+use yuantus_postgres::{Ahead, Assigned, Assignment, Error, Kind, LaneSession, Spare};
 
 use super::ready;
 use crate::{Deps, failure, names};
@@ -26,26 +31,34 @@ impl Step<Deps> for AssignDatabase {
         let lane = deps.open_lane(run.lane(), run.epoch());
         let wanted = deps.wanted(run);
         let ((row, plan), mut lane) = tokio::try_join!(wanted, lane)?;
+        let assignment = deps.assignment(run, &row, plan, "")?;
         // Once the lane is taken these may go on side by side: looking changes
-        // nothing. The last one keeps this core busy for a while.
-        let ((), (), assignment) = tokio::try_join!(
-            biased;
-            look(&mut lane, candidates(deps, run)?, &row),
-            run.confirm(),
-            async { deps.assignment(run, &row, plan, "") },
-        )?;
+        // nothing.
+        let looked = look(&mut lane, candidates(deps, run)?, &row);
+        tokio::try_join!(looked, run.confirm())?;
         run.check()?;
-        let fingerprint = match take(&mut lane, &assignment).await? {
-            Some(fingerprint) => fingerprint,
+        let Taken { fingerprint, seed } = match take(&mut lane, &assignment).await? {
+            Some(taken) => taken,
             None => make_own(deps, run, &mut lane, &row, &assignment).await?,
         };
+        let seal = |seed: String| deps.sealed_password(run.key(), &row, &seed);
+        let password = seed.map(seal).transpose()?;
         deps.spares.took_one();
         lane.close_soon();
         Ok(match fingerprint == deps.bundle.fingerprint() {
-            true => ready(deps, run, deps.bundle.target()),
+            true => ready(deps, run, deps.bundle.target(), password),
             false => Outcome::Advance,
         })
     }
+}
+
+/// What an org's database was before.
+#[derive(Default)]
+struct Taken {
+    /// Of the bundle that it is at.
+    fingerprint: String,
+    /// What the password of its role is derived from; of those of this bundle only.
+    seed: Option<String>,
 }
 
 async fn look(
@@ -57,12 +70,8 @@ async fn look(
     lane.look(spares, &database, &row.role).await.map_err(failure::postgres)
 }
 
-/// Takes one of what was looked at. Answers the fingerprint of the bundle that
-/// the database is at; none if there is nothing to take.
-async fn take(
-    lane: &mut LaneSession,
-    assignment: &Assignment,
-) -> Result<Option<String>, StepError> {
+/// Takes one of what was looked at; none if there is nothing to take.
+async fn take(lane: &mut LaneSession, assignment: &Assignment) -> Result<Option<Taken>, StepError> {
     let assigned = lane.assign(assignment).await.map_err(|error| match error {
         Error::NameTaken { database }
         | Error::Foreign { database }
@@ -73,10 +82,10 @@ async fn take(
     })?;
     Ok(match assigned {
         Assigned::Nothing => None,
-        Assigned::Already(fingerprint) => Some(fingerprint),
-        Assigned::Spare(fingerprint) => {
+        Assigned::Already(fingerprint) => Some(Taken { fingerprint, seed: None }),
+        Assigned::Spare { fingerprint, seed } => {
             crashpoint!("CreateDatabase.assign_database.after_assign");
-            Some(fingerprint)
+            Some(Taken { fingerprint, seed })
         }
     })
 }
@@ -88,10 +97,10 @@ async fn make_own(
     lane: &mut LaneSession,
     row: &database::Model,
     assignment: &Assignment,
-) -> Result<String, StepError> {
+) -> Result<Taken, StepError> {
     let name = make_spare(deps, run, lane).await?;
     crashpoint!("CreateDatabase.assign_database.after_clone");
-    look(lane, vec![Spare { name: name.clone(), bundle: None }], row).await?;
+    look(lane, vec![Spare { name: name.clone(), bundle: None, role_key: None }], row).await?;
     take(lane, assignment).await?.ok_or_else(|| StepError::Retry {
         reason: "DATABASE_UNAVAILABLE",
         message: format!("database `{name}` is in use"),
@@ -109,8 +118,10 @@ fn candidates(deps: &Deps, run: &Run) -> Result<Vec<Spare>, StepError> {
         pool.rotate_left(turn);
     }
     let bundle = Some(deps.bundle.fingerprint().to_owned());
-    let pool = pool.into_iter().map(|name| Spare { name, bundle: bundle.clone() });
-    let own = Spare { name: names::own_spare(run.id())?, bundle: None };
+    let key = Some(deps.derived.key_name());
+    let pool = pool.into_iter();
+    let pool = pool.map(|name| Spare { name, bundle: bundle.clone(), role_key: key.clone() });
+    let own = Spare { name: names::own_spare(run.id())?, bundle: None, role_key: None };
     Ok([own].into_iter().chain(pool).collect())
 }
 
@@ -134,7 +145,7 @@ async fn make_spare(
     let mut marker = deps.marker(Kind::Spare, fingerprint);
     marker.operation = Some(run.id().to_string());
     let made = match ready {
-        true => lane.clone_template(&template, &own, &marker, Warm::No).await,
+        true => lane.clone_template(&template, &own, &marker, Ahead::Nothing).await,
         false => lane.create_blank(&own, &marker).await,
     };
     made.map_err(failure::postgres)?;

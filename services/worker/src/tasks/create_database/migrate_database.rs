@@ -25,6 +25,6 @@ impl Step<Deps> for MigrateDatabase {
             Some(marker) if marker.fingerprint == fingerprint => deps.bundle.target(),
             _ => migrate(deps, run, &name).await?,
         };
-        Ok(ready(deps, run, revision))
+        Ok(ready(deps, run, revision, None))
     }
 }

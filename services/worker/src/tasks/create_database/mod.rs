@@ -56,7 +56,9 @@ impl Task<Deps> for CreateDatabase {
     }
 }
 
-/// That the org's database can be used, at `revision` of the bundle.
-fn ready(deps: &Deps, run: &Run, revision: i64) -> Outcome {
-    Outcome::DoneWith(for_org(run.key()).ready(revision, deps.bundle.fingerprint()))
+/// That the org's database can be used, at `revision` of the bundle; with
+/// another password than was recorded, where it is given.
+fn ready(deps: &Deps, run: &Run, revision: i64, sealed_password: Option<Vec<u8>>) -> Outcome {
+    let fingerprint = deps.bundle.fingerprint();
+    Outcome::DoneWith(for_org(run.key()).ready(revision, fingerprint, sealed_password))
 }

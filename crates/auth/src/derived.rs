@@ -1,0 +1,70 @@
+//! Passwords that are kept nowhere before somebody is given them, because they
+//! can be derived again: HMAC-SHA256 of a seed, under a key that is derived
+//! from the one of the configuration.
+//!
+//! Invariant: a seed is no secret, and is worth nothing without the key.
+
+use std::fmt::Write;
+
+use secrecy::SecretString;
+
+use crate::{Result, Signer};
+
+const PURPOSE: &str = "passwords of roles";
+/// How many bytes name the key.
+const NAME_BYTES: usize = 8;
+
+/// Derives passwords.
+#[derive(Clone, Debug)]
+pub struct DerivedPasswords(Signer);
+
+impl DerivedPasswords {
+    /// Derives with the configuration's key: base64 of 32 bytes, and its name.
+    pub fn new(key: &SecretString, key_id: &str) -> Result<Self> {
+        Ok(Self(Signer::new(key, key_id, PURPOSE)?))
+    }
+
+    /// Names the key itself, whatever the configuration calls it: what was
+    /// derived with one of another name cannot be derived again.
+    pub fn key_name(&self) -> String {
+        hex(&self.0.sign(b"name")[..NAME_BYTES])
+    }
+
+    /// The password of a seed: 64 digits and letters, 256 bits.
+    pub fn password(&self, seed: &str) -> SecretString {
+        hex(&self.0.sign(format!("seed {seed}").as_bytes())).into()
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        write!(text, "{byte:02x}").ok();
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+    use crate::random_key;
+
+    #[test]
+    fn a_seed_gives_the_same_password_under_the_same_key_only() {
+        let (one, other) = (random_key().unwrap(), random_key().unwrap());
+        let derive = |key, seed| {
+            let derived = DerivedPasswords::new(key, "1").unwrap();
+            (derived.key_name(), derived.password(seed).expose_secret().to_owned())
+        };
+        let (name, password) = derive(&one, "a");
+        assert_eq!(derive(&one, "a"), (name.clone(), password.clone()));
+        assert_eq!((name.len(), password.len()), (16, 64));
+        assert!(password.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        let seeded = derive(&one, "b");
+        assert!(seeded.0 == name && seeded.1 != password);
+        let keyed = derive(&other, "a");
+        assert!(keyed.0 != name && keyed.1 != password);
+    }
+}
