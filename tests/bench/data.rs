@@ -1,6 +1,9 @@
 //! What an API holds once the data routes of many tenants were used: memory
 //! against what it held after a few, and connections against their bound.
 
+use std::ops::Range;
+
+use futures::{StreamExt, stream};
 use sqlx::PgConnection;
 
 use crate::{
@@ -17,18 +20,21 @@ pub(crate) const NAMES: &[&str] = &["data_memory", "data_connections"];
 
 const MEMORY: Goal = Goal::AtMost(1.25);
 const CONNECTIONS: Goal = Goal::AtMost(1.0);
-const TENANT: &str = "bench";
+/// How many are asked at a time.
+const AT_ONCE: usize = 8;
+const ORG: &str = "hq";
 
 const OPEN: &str = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'yuantus:data'";
 
 pub(crate) async fn measure(size: &Size) -> Result<Vec<Measure>> {
     let product = Product::start().await?;
     let config = yuantus_config::Config::load_from(None, product.env.variables())?.config;
-    product.api.create_tenant(TENANT).await;
     let mut memory = Rounds::new(NAMES[0], "MB", MEMORY);
     let mut connections = Rounds::new(NAMES[1], "", CONNECTIONS);
-    for org in 0..size.databases {
-        let operation = product.api.create_org(TENANT, &format!("org-{org}")).await;
+    for number in 0..size.databases {
+        let tenant = tenant(number);
+        product.api.create_tenant(&tenant).await;
+        let operation = product.api.create_org(&tenant, ORG).await;
         product.api.succeed(&operation).await;
     }
     let few = size.databases / 10;
@@ -41,15 +47,24 @@ pub(crate) async fn measure(size: &Size) -> Result<Vec<Measure>> {
     Ok(vec![memory.measure(), connections.measure()])
 }
 
-/// Reads a page of customers of each; answers how many connections there were
-/// at most.
-async fn touch(product: &Product, orgs: std::ops::Range<usize>) -> Result<i64> {
+fn tenant(number: usize) -> String {
+    format!("tenant-{number}")
+}
+
+/// Reads a page of customers of each, some at a time; answers how many
+/// connections there were at most.
+async fn touch(product: &Product, tenants: Range<usize>) -> Result<i64> {
     let mut admin: PgConnection = product.env.connect("postgres").await;
+    let url = &product.api.url;
+    let asking = stream::iter(tenants).map(async |number| {
+        let tenant = tenant(number);
+        let headers = [("x-tenant-id", &*tenant), ("x-org-id", ORG)];
+        Ask::get(url, "/api/v1/customers", &headers).once().await
+    });
+    let mut asking = asking.buffer_unordered(AT_ONCE);
     let mut most = 0;
-    for org in orgs {
-        let org = format!("org-{org}");
-        let headers = [("x-tenant-id", TENANT), ("x-org-id", &*org)];
-        Ask::get(&product.api.url, "/api/v1/customers", &headers).once().await?;
+    while let Some(asked) = asking.next().await {
+        asked?;
         let open: i64 = sqlx::query_scalar(OPEN).fetch_one(&mut admin).await?;
         most = most.max(open);
     }

@@ -94,6 +94,20 @@ async fn every_verb_does_what_it_says() {
     for shell in ["bash", "zsh", "fish"] {
         assert!(answer(&env, &format!("completions {shell}")).await.contains("yuantus"));
     }
+    assert!(answer(&env, "man").await.contains(".TH yuantus"));
+    let pages = env.dir().join("man");
+    answer(&env, &format!("man --dir {}", pages.display())).await;
+    assert!(pages.join("yuantus-org-create.1").exists());
+    let settings = env.variables();
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(n, v)| (&**n, &**v)).collect();
+    let db = async |what: &str| -> Value {
+        let ran = env.cli(&["db", what, "-o", "json"], &settings, "").await.succeeded();
+        serde_json::from_str(ran.text()).expect("JSON")
+    };
+    let history = db("history").await;
+    let history = history.as_array().expect("migrations");
+    assert!(history.len() > 10 && history.iter().all(|row| row["applied"] == true));
+    assert_eq!(Some(&db("current").await), history.last());
     settle(&env).await;
     worker.terminate().await;
     assert_tidy(&env).await;

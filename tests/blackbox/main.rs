@@ -41,6 +41,7 @@ mod restic;
 mod roles;
 mod rpc;
 mod runbooks;
+mod schema;
 mod secrecy;
 mod session;
 mod settle;

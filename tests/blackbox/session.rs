@@ -12,6 +12,7 @@ use crate::{
     people::{
         PASSWORD, Person, doors, doors_become, fields, org_without_database, tenant_with_ann,
     },
+    problem::problem,
     quiet::assert_quiet,
 };
 
@@ -50,6 +51,28 @@ async fn actions(env: &TestEnv, like: &str) -> Vec<String> {
     let sql = "SELECT action FROM audit_logs WHERE action LIKE $1 ORDER BY id";
     let found = sqlx::query_scalar(sql).bind(like).fetch_all(&mut env.identity().await).await;
     found.expect("audit")
+}
+
+#[tokio::test]
+async fn a_session_that_is_refreshed_too_often_waits_and_loses_nothing() {
+    let env = locked().await;
+    let limit = [("YUANTUS_AUTH__LOGIN_ATTEMPTS_PER_ACCOUNT", "3")];
+    let api = env.api_with(&limit).await;
+    acme(&env, &api).await;
+    let mut last = log_in(&api, "ann", PASSWORD).await;
+    let refresh = async |answer: &Value| {
+        let body = json!({"refresh_token": text(answer, "refresh_token")});
+        Person::with(&api, "").send(Method::POST, REFRESH, &body).await
+    };
+    for _ in 0..3 {
+        last = refresh(&last).await.json().await.expect("JSON");
+    }
+    let refused = refresh(&last).await;
+    assert!(refused.headers().contains_key("retry-after"));
+    assert_eq!(problem(refused, 429).await["reason"], "TOO_MANY_LOGINS");
+    let other = log_in(&api, "ann", PASSWORD).await;
+    assert_eq!(refresh(&other).await.status(), 200, "another session");
+    assert_eq!(open_door(&api, &last).await, 200);
 }
 
 #[tokio::test]

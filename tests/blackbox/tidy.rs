@@ -56,7 +56,7 @@ pub async fn assert_tidy(env: &TestEnv) {
     let roles: BTreeSet<String> = sqlx::query_scalar(
         "SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'yuantus\\_mt\\_%'
          AND NOT (starts_with(rolname, $1) AND NOT rolcanlogin
-            AND EXISTS (SELECT FROM pg_database WHERE datname = rolname))",
+            AND EXISTS (SELECT FROM pg_database WHERE starts_with(rolname::text, datname || '__')))",
     )
     .bind(&spare)
     .fetch_all(&mut identity)

@@ -1,8 +1,8 @@
 //! What is the same within one window made into few entries.
 //!
 //! Invariant: however many events come, from however many sources, a window
-//! leaves at most [`KEYS`] entries for each action, and every event is counted
-//! in one of them.
+//! leaves at most [`KEYS`] entries of each action and one, and every event is
+//! counted in one of them. What floods one action hides nothing of another.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,7 @@ use serde_json::json;
 use yuantus_domain::id::PLATFORM;
 use yuantus_identity::query::audit_log::Entry;
 
-/// How many different entries a window may leave.
+/// How many different entries of an action a window may leave.
 const KEYS: usize = 256;
 /// How many different subjects an entry names.
 const SUBJECTS: usize = 8;
@@ -39,7 +39,8 @@ impl Window {
     pub(crate) fn add(&mut self, mut entry: Entry, subject: String, at: Instant) {
         let count = entry.details["count"].as_u64().unwrap_or(1);
         let mut key = key(&entry);
-        if self.0.len() >= KEYS && !self.0.contains_key(&key) {
+        let of_action = || self.0.keys().filter(|(_, action, ..)| *action == entry.action).count();
+        if !self.0.contains_key(&key) && of_action() >= KEYS {
             entry = Entry {
                 tenant: PLATFORM.to_owned(),
                 action: entry.action,

@@ -1,4 +1,5 @@
-//! How often somebody may try to log in: at one account, and from one source.
+//! How often somebody may try to log in, at one account and from one source,
+//! and how often a session may be refreshed.
 //!
 //! Invariant: however many accounts and sources there are, memory is bounded.
 //! They share a fixed number of places, by a hash that nobody outside knows:
@@ -17,6 +18,7 @@ use governor::{
     DefaultKeyedRateLimiter, Quota, RateLimiter,
     clock::{Clock, DefaultClock},
 };
+use uuid::Uuid;
 
 use crate::{Error, Result};
 
@@ -54,6 +56,12 @@ impl Attempts {
     /// Counts an attempt at an account; refuses one too many.
     pub fn at_account(&self, tenant: &str, account: &str) -> Result<()> {
         self.count(&self.0.accounts, (tenant, account))
+    }
+
+    /// Counts a refresh of a session, of which there may be as many as attempts
+    /// at an account; refuses one too many.
+    pub fn at_session(&self, id: Uuid) -> Result<()> {
+        self.count(&self.0.accounts, id)
     }
 
     /// Counts an attempt from an address; refuses one too many. A network of

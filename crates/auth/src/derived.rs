@@ -2,7 +2,9 @@
 //! can be derived again: HMAC-SHA256 of a seed, under a key that is derived
 //! from the one of the configuration.
 //!
-//! Invariant: a seed is no secret, and is worth nothing without the key.
+//! Invariant: a seed is no secret, and is worth nothing without the key. Who has
+//! the key and saw the seed knows the password: keys are kept, also those that
+//! are used no more.
 
 use std::fmt::Write;
 

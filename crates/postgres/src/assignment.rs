@@ -20,8 +20,10 @@ use crate::{
     session::Doing,
 };
 
-/// SQLSTATEs of a database or a role that went away, or into use.
-const GONE: &[&str] = &["3D000", "42704", "55006"];
+/// SQLSTATEs of a database that went away, or into use.
+const GONE: &[&str] = &["3D000", "55006"];
+/// That of a role that went away.
+const NO_ROLE: &[&str] = &["42704"];
 
 /// What an org's database is to be.
 #[derive(Clone, Debug)]
@@ -145,10 +147,10 @@ impl LaneSession {
             let outcome = self.assign_found(doing, &mut spares, &found, assignment).await;
             match self.settle(doing, outcome).await {
                 // It went away, or into use, since it was looked at.
-                Err(error) if error.is_sqlstate(GONE) && !spares.is_empty() => {
+                Err(error) if is_gone(&error) && !spares.is_empty() => {
                     self.look(spares, &assignment.database, &assignment.role).await?;
                 }
-                Err(error) if error.is_sqlstate(GONE) => {}
+                Err(error) if is_gone(&error) => {}
                 outcome => return outcome,
             }
         }
@@ -186,16 +188,22 @@ impl LaneSession {
             let of_key = |role: &&WaitingRole| Some(&role.key) == spare.role_key.as_ref();
             let fits = marker.role.as_ref().filter(of_key);
             let seed = fits.filter(|_| found.role == Role::Missing).map(|role| role.seed.clone());
-            let role = match (&seed, &marker.role) {
-                (Some(_), _) => take_over(&spare.name, &assignment)?,
-                (None, Some(_)) => {
-                    drop_waiting(&spare.name, &assignment.database)
-                        + &grants(&assignment, found.role)?
+            let waiting = marker.role.as_ref().map(|role| role.name(&spare.name)).transpose()?;
+            let role = match &waiting {
+                Some(waiting) if seed.is_some() => take_over(waiting, &assignment)?,
+                Some(waiting) => {
+                    drop_waiting(waiting, &assignment.database) + &grants(&assignment, found.role)?
                 }
-                (None, None) => grants(&assignment, found.role)?,
+                None => grants(&assignment, found.role)?,
             };
             let sql = rename(&spare.name, &assignment.database) + &role + "COMMIT";
-            return self.run(doing, sql).await.map(|_| Assigned::Spare { fingerprint, seed });
+            return match self.run(doing, sql).await {
+                // Another database has its name by now, with another role.
+                Err(error) if waiting.is_some() && error.is_sqlstate(NO_ROLE) => {
+                    Err(Error::Missing { database: spare.name.to_string() })
+                }
+                outcome => outcome.map(|_| Assigned::Spare { fingerprint, seed }),
+            };
         }
         self.run(doing, "ROLLBACK".into()).await.map(|_| Assigned::Nothing)
     }
@@ -238,9 +246,14 @@ pub(crate) fn rename(from: &DatabaseName, to: &DatabaseName) -> String {
     format!("ALTER DATABASE {} RENAME TO {}; ", Identifier::from(from), Identifier::from(to))
 }
 
+/// Whether what was looked at is not what it was.
+fn is_gone(error: &Error) -> bool {
+    error.is_sqlstate(GONE) || matches!(error, Error::Missing { .. })
+}
+
 /// The statements that make the role that waits with a spare the org's.
-fn take_over(spare: &DatabaseName, assignment: &Assignment) -> Result<String> {
-    let (waiting, role) = (Identifier::from(spare), Identifier::new(&assignment.role)?);
+fn take_over(waiting: &Identifier, assignment: &Assignment) -> Result<String> {
+    let role = Identifier::new(&assignment.role)?;
     Ok(format!(
         "ALTER ROLE {waiting} RENAME TO {role}; ALTER ROLE {role} LOGIN CONNECTION LIMIT {}; {}",
         assignment.connection_limit,
@@ -250,9 +263,9 @@ fn take_over(spare: &DatabaseName, assignment: &Assignment) -> Result<String> {
 
 /// The statements that drop the role that waited with what is the org's
 /// database by now.
-fn drop_waiting(spare: &DatabaseName, database: &DatabaseName) -> String {
-    let (role, database) = (Identifier::from(spare), Identifier::from(database));
-    format!("REVOKE ALL ON DATABASE {database} FROM {role}; DROP ROLE {role}; ")
+fn drop_waiting(waiting: &Identifier, database: &DatabaseName) -> String {
+    let database = Identifier::from(database);
+    format!("REVOKE ALL ON DATABASE {database} FROM {waiting}; DROP ROLE {waiting}; ")
 }
 
 /// The statements that make role, rights, limits and marker what they are to be.

@@ -1,5 +1,7 @@
 //! What the server's catalog says about databases and roles.
 
+use std::collections::BTreeSet;
+
 use sqlx::{Row, postgres::PgRow};
 use yuantus_domain::DatabaseName;
 
@@ -74,6 +76,38 @@ impl Server {
         let doing = Doing("look up role", role);
         let sql = format!("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = {})", Literal(role));
         first(&self.read(doing, sql).await?, doing)
+    }
+
+    /// The roles that cannot log in and whose names begin so.
+    pub(crate) async fn waiting_roles(
+        &self,
+        prefix: &str,
+        doing: Doing<'_>,
+    ) -> Result<Vec<String>> {
+        let sql = format!(
+            "SELECT rolname::text FROM pg_roles \
+             WHERE starts_with(rolname::text, {}) AND NOT rolcanlogin",
+            Literal(prefix)
+        );
+        let rows = self.read(doing, sql).await?;
+        rows.iter().map(|row| row.try_get(0).map_err(|source| doing.failed(source))).collect()
+    }
+
+    /// The names of spare databases that begin so and are not there, though a
+    /// role still waits with them.
+    pub async fn left_by_roles(&self, prefix: &str) -> Result<Vec<DatabaseName>> {
+        let doing = Doing("list waiting roles of", prefix);
+        let roles = self.waiting_roles(prefix, doing).await?;
+        let spares = roles.iter().filter_map(|role| role.rsplit_once("__"));
+        let spares: BTreeSet<DatabaseName> =
+            spares.filter_map(|(spare, _)| DatabaseName::parse(spare).ok()).collect();
+        let mut left = Vec::new();
+        for spare in spares {
+            if self.database(&spare).await?.is_none() {
+                left.push(spare);
+            }
+        }
+        Ok(left)
     }
 
     pub(crate) async fn read_databases(

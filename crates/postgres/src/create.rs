@@ -1,7 +1,6 @@
 //! Making databases: blank ones, templates, and clones of templates.
 //!
-//! Invariant: a database is marked in the statement right after its creation.
-//! One that a crash left between the two is adopted: see `adoption`.
+//! Invariant: a database is marked as soon as it is what its marker says. One that a crash left between the two is adopted: see `adoption`.
 //!
 //! `CREATE DATABASE` copies neither database-level rights nor the comment;
 //! both are set here, in one transaction. CONNECT is always revoked from
@@ -127,9 +126,8 @@ impl LaneSession {
         if let Ahead::All { verifier } = ahead {
             self.run(doing, rights.clone()).await?;
             self.warm(name).await?;
-            // One that a crash left behind has another password.
-            self.drop_role(name.as_str()).await?;
-            rights += &waiting_role(name, verifier);
+            self.drop_waiting_roles(name).await?;
+            rights += &waiting_role(name, marker, verifier)?;
         }
         self.run(doing, rights + &comment(name, marker)).await?;
         Ok(found.is_none_or(|found| found.allows_connections))
@@ -167,15 +165,16 @@ impl LaneSession {
     }
 }
 
-/// The role that waits with a spare of its name: all that it is to be but able
-/// to log in.
-fn waiting_role(name: &DatabaseName, verifier: &str) -> String {
-    let role = Identifier::from(name);
-    format!(
+/// The role that waits with a spare, where its marker names one: all that it is
+/// to be but able to log in.
+fn waiting_role(name: &DatabaseName, marker: &Marker, verifier: &str) -> Result<String> {
+    let Some(waiting) = &marker.role else { return Ok(String::new()) };
+    let (database, role) = (Identifier::from(name), waiting.name(name)?);
+    Ok(format!(
         "CREATE ROLE {role} NOLOGIN NOCREATEDB NOCREATEROLE INHERIT PASSWORD {} IN ROLE {APP_ROLE}; \
-         GRANT CONNECT, TEMPORARY ON DATABASE {role} TO {role}; ",
+         GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {role}; ",
         Literal(verifier)
-    )
+    ))
 }
 
 /// The statement that marks a database.

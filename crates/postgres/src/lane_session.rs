@@ -80,7 +80,8 @@ impl LaneSession {
     /// As [`Self::close`], but nobody waits for it: who takes the lane next
     /// ends what is left of this holder.
     pub fn close_soon(self) {
-        tokio::spawn(self.close());
+        let closing = self.server.closing.clone();
+        closing.spawn(self.close());
     }
 
     /// Runs a statement that is no transaction block.

@@ -5,6 +5,12 @@
 //! names the same plane. A database without a marker is somebody else's.
 
 use serde::{Deserialize, Serialize};
+use yuantus_domain::DatabaseName;
+
+use crate::{Identifier, Result};
+
+/// How much of a role's seed is in its name.
+const NAMED: usize = 12;
 
 /// What a database is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -35,14 +41,29 @@ impl Kind {
     }
 }
 
-/// The role that waits with a spare database, and has its name. It cannot log
-/// in, and its password is that of the org to come.
+/// The role that waits with a spare database. It cannot log in, and its
+/// password is that of the org to come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingRole {
     /// Names the key that its password is derived with.
     pub key: String,
     /// What its password is derived from.
     pub seed: String,
+}
+
+impl WaitingRole {
+    /// What the names of roles begin with that wait with this database.
+    pub(crate) fn prefix(database: &DatabaseName) -> String {
+        format!("{database}__")
+    }
+
+    /// The role's name. Spare databases of one name follow each other; their
+    /// roles are never of one name, so that whoever looked at the former does
+    /// not take the role of the latter.
+    pub(crate) fn name(&self, database: &DatabaseName) -> Result<Identifier> {
+        let seed = self.seed.get(..NAMED).unwrap_or(&self.seed);
+        Identifier::new(&(Self::prefix(database) + seed))
+    }
 }
 
 /// `COMMENT ON DATABASE`, as JSON: the proof that a plane made the database.

@@ -8,7 +8,7 @@ use sqlx::Row;
 use yuantus_domain::DatabaseName;
 
 use crate::{
-    Identifier, Kind, LaneSession, Result,
+    Identifier, Kind, LaneSession, Result, WaitingRole,
     adoption::check_ours,
     bootstrap::OWNER_ROLE,
     identifier::Literal,
@@ -17,9 +17,8 @@ use crate::{
 
 impl LaneSession {
     /// Drops a database of this plane and kind and ends its sessions; one that
-    /// a crash left unmarked too. The role that waits with a spare goes with it;
-    /// one that is left by a crash goes when the next spare of its name is made. It forces a checkpoint, which may take half
-    /// a minute.
+    /// a crash left unmarked too. It forces a checkpoint, which may take half
+    /// a minute. Of a spare, the role that waits with it goes too.
     pub async fn drop_database(
         &mut self,
         name: &DatabaseName,
@@ -33,10 +32,20 @@ impl LaneSession {
         check_ours(&found, plane, kind)?;
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", Identifier::from(name));
         self.run_within(doing, sql, DROP).await?;
-        match found.marker.and_then(|marker| marker.role) {
-            Some(_) if kind == Kind::Spare => self.drop_role(name.as_str()).await,
-            _ => Ok(()),
+        if kind == Kind::Spare {
+            self.drop_waiting_roles(name).await?;
         }
+        Ok(())
+    }
+
+    /// Drops the roles that wait with a spare database of this name, or waited
+    /// with a former one.
+    pub async fn drop_waiting_roles(&mut self, name: &DatabaseName) -> Result<()> {
+        let doing = Doing("drop waiting roles", name.as_str());
+        for role in self.server.waiting_roles(&WaitingRole::prefix(name), doing).await? {
+            self.drop_role(&role).await?;
+        }
+        Ok(())
     }
 
     /// Drops a tenant's role: ends its sessions, takes back its rights on

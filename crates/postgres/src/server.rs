@@ -12,6 +12,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgRow},
 };
 use tokio::{sync::Semaphore, time::timeout};
+use tokio_util::task::TaskTracker;
 use url::Url;
 use yuantus_domain::DatabaseName;
 
@@ -47,6 +48,9 @@ pub struct Server {
     options: Arc<PgConnectOptions>,
     idle: Idle,
     reads: Arc<Semaphore>,
+    /// Lanes that are being given back. Whoever takes one ends what is left of
+    /// its former holder, so nobody waits for them.
+    pub(crate) closing: TaskTracker,
 }
 
 impl Server {
@@ -62,6 +66,7 @@ impl Server {
             options: Arc::new(options),
             idle: Idle::default(),
             reads: Arc::new(Semaphore::new(CATALOG_READS)),
+            closing: TaskTracker::new(),
         })
     }
 

@@ -53,11 +53,15 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        LINE.with(|line| match line.try_borrow_mut() {
-            Ok(mut line) => self.write(line.of(event, &ctx), event),
-            // Something that was being written logs something itself.
-            Err(_) => self.write(Line::default().of(event, &ctx), event),
+        let written = LINE.try_with(|line| {
+            let mut line = line.try_borrow_mut().ok()?;
+            self.write(line.of(event, &ctx), event);
+            Some(())
         });
+        // The thread is ending, or what was being written logs something itself.
+        if !matches!(written, Ok(Some(()))) {
+            self.write(Line::default().of(event, &ctx), event);
+        }
     }
 }
 

@@ -113,7 +113,7 @@ impl Admission {
     ) -> Result<Arc<Caller>> {
         let caller = Arc::new(self.caller(access, asked, facts).await?);
         if caller.impersonating {
-            let record = self.memory.directory().record_impersonation(access.reads);
+            let record = self.memory.directory().record_impersonation(access);
             CALLER.scope(Arc::clone(&caller), record).await?;
         }
         Ok(caller)

@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 use uuid::Uuid;
-use yuantus_auth::tenancy::{KeyFacts, OrgFacts, SessionFacts, TenantFacts, UserFacts};
+use yuantus_auth::{
+    permission::Access,
+    tenancy::{KeyFacts, OrgFacts, SessionFacts, TenantFacts, UserFacts},
+};
 use yuantus_domain::{OrgKey, Result, TenantId};
 
 /// The identity database. The gateway remembers its answers until it hears
@@ -34,5 +37,5 @@ pub trait Directory: Send + Sync + 'static {
     /// Records that the caller of the running request, a platform
     /// administrator, acts within a tenant: before it changes anything there, a
     /// moment later where it only reads.
-    async fn record_impersonation(&self, reads: bool) -> Result<()>;
+    async fn record_impersonation(&self, access: Access) -> Result<()>;
 }

@@ -24,8 +24,13 @@ pub(crate) fn template(fingerprint: &str, plane: Uuid) -> Result<DatabaseName> {
 /// A spare database of the pool. Numbered, so that one that was made but not
 /// yet marked when its maker died is found again by its name.
 pub(crate) fn pooled(plane: Uuid, slot: usize) -> Result<DatabaseName> {
+    name(&format!("{}{slot}", pool_prefix(plane)))
+}
+
+/// What the names of the pool's spare databases begin with.
+pub(crate) fn pool_prefix(plane: Uuid) -> String {
     let plane = plane.simple().to_string();
-    name(&format!("{SPARES}{}__{slot}", &plane[..16]))
+    format!("{SPARES}{}__", &plane[..16])
 }
 
 /// All spare databases of a pool of `size`.

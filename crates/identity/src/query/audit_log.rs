@@ -173,6 +173,25 @@ fn object(details: serde_json::Value) -> serde_json::Value {
     }
 }
 
+/// What PostgreSQL takes of a text: one that it refused would take the entries
+/// along that are written with it.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
+fn storable_json(value: serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => Value::String(storable(&text)),
+        Value::Array(items) => Value::Array(items.into_iter().map(storable_json).collect()),
+        Value::Object(fields) => {
+            let fields = fields.into_iter();
+            Value::Object(fields.map(|(k, v)| (storable(&k), storable_json(v))).collect())
+        }
+        plain => plain,
+    }
+}
+
 fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
@@ -195,10 +214,10 @@ pub async fn append_late(db: &Database, entries: Vec<Late>) -> Result<()> {
     let ago: Vec<f64> = entries.iter().map(|late| late.ago.as_secs_f64()).collect();
     let entries: Vec<Entry> = entries.into_iter().map(|late| late.entry).collect();
     let texts = |of: fn(&Entry) -> &str| -> Vec<String> {
-        entries.iter().map(|entry| of(entry).to_owned()).collect()
+        entries.iter().map(|entry| storable(of(entry))).collect()
     };
     let of_requests = |of: fn(&Request) -> &str| -> Vec<String> {
-        let text = |entry: &Entry| entry.request.as_ref().map(of).unwrap_or_default().to_owned();
+        let text = |entry: &Entry| storable(entry.request.as_ref().map(of).unwrap_or_default());
         entries.iter().map(text).collect()
     };
     let requests = || entries.iter().map(|entry| entry.request.as_ref());
@@ -207,7 +226,7 @@ pub async fn append_late(db: &Database, entries: Vec<Late>) -> Result<()> {
         requests().map(|r| r.map(|r| milliseconds(r.duration))).collect();
     let users: Vec<Option<i32>> = entries.iter().map(|entry| entry.user_id).collect();
     let details: Vec<serde_json::Value> =
-        entries.iter().map(|entry| object(entry.details.clone())).collect();
+        entries.iter().map(|entry| storable_json(object(entry.details.clone()))).collect();
     sqlx::query(sql)
         .bind(texts(|entry| &entry.tenant))
         .bind(texts(|entry| &entry.org))

@@ -221,13 +221,18 @@ async fn the_server_is_given_a_verifier_and_the_limit_of_connections() {
 }
 
 /// A spare with a role that waits with it, as the pool has them; its password
-/// is `seed`.
-async fn waiting(fixture: &Fixture, template: &DatabaseName, what: &str) -> DatabaseName {
+/// is its seed.
+async fn waiting(
+    fixture: &Fixture,
+    template: &DatabaseName,
+    what: &str,
+    seed: &str,
+) -> DatabaseName {
     let name = fixture.name(what);
     let mut lane = fixture.lane(what).await;
-    let role = WaitingRole { key: "key".into(), seed: "seed".into() };
+    let role = WaitingRole { key: "key".into(), seed: seed.into() };
     let marker = Marker { role: Some(role), ..marker(Kind::Spare) };
-    let verifier = scram::verifier(&SecretString::from("seed"));
+    let verifier = scram::verifier(&SecretString::from(seed));
     let ahead = Ahead::All { verifier: &verifier };
     lane.clone_template(template, &name, &marker, ahead).await.unwrap();
     lane.close().await;
@@ -242,10 +247,10 @@ fn keyed(name: &DatabaseName, key: &str) -> Vec<Spare> {
 async fn the_role_that_waits_with_a_spare_becomes_the_orgs() {
     let fixture = Fixture::new().await;
     let template = fixture.template().await;
-    let spare = waiting(&fixture, &template, "spare").await;
+    let spare = waiting(&fixture, &template, "spare", "seed").await;
     let mut assignment = fixture.assignment("org");
     let mut idle = assignment.clone();
-    idle.role = spare.to_string();
+    idle.role = format!("{spare}__seed");
     idle.password = SecretString::from("seed");
     let refused = fixture.log_in(&idle, &spare).await.unwrap_err();
     assert!(refused.to_string().contains("not permitted to log in"), "{refused}");
@@ -255,7 +260,7 @@ async fn the_role_that_waits_with_a_spare_becomes_the_orgs() {
     let seed = Some("seed".to_owned());
     let fingerprint = marker(Kind::Spare).fingerprint;
     assert_eq!(assigned, Assigned::Spare { fingerprint: fingerprint.clone(), seed });
-    assert!(!fixture.server.role_exists(spare.as_str()).await.unwrap());
+    assert!(!fixture.server.role_exists(&format!("{spare}__seed")).await.unwrap());
     let info = fixture.server.database(&assignment.database).await.unwrap().unwrap();
     assert_eq!(info.marker, Some(assignment.marker.clone()));
     let own = assignment.clone();
@@ -280,7 +285,7 @@ async fn a_waiting_role_that_is_no_use_goes_and_the_org_gets_its_own() {
     let fixture = Fixture::new().await;
     let template = fixture.template().await;
     for (org, key, left) in [("other-key", "another", false), ("left", "key", true)] {
-        let spare = waiting(&fixture, &template, &format!("spare-{org}")).await;
+        let spare = waiting(&fixture, &template, &format!("spare-{org}"), "seed").await;
         let assignment = fixture.assignment(org);
         if left {
             let sql = format!("CREATE ROLE \"{}\" NOLOGIN; SELECT 1", assignment.role);
@@ -289,7 +294,7 @@ async fn a_waiting_role_that_is_no_use_goes_and_the_org_gets_its_own() {
         let mut lane = fixture.lane(org).await;
         let assigned = lane.assign_first(keyed(&spare, key), &assignment).await.unwrap();
         assert!(matches!(assigned, Assigned::Spare { seed: None, .. }), "{assigned:?}");
-        assert!(!fixture.server.role_exists(spare.as_str()).await.unwrap());
+        assert!(!fixture.server.role_exists(&format!("{spare}__seed")).await.unwrap());
         fixture.log_in(&assignment, &assignment.database).await.unwrap();
     }
 }
@@ -298,16 +303,42 @@ async fn a_waiting_role_that_is_no_use_goes_and_the_org_gets_its_own() {
 async fn a_waiting_role_comes_and_goes_with_its_spare() {
     let fixture = Fixture::new().await;
     let template = fixture.template().await;
-    let left = fixture.name("spare");
-    let sql = format!("CREATE ROLE \"{left}\" LOGIN PASSWORD 'old'; SELECT 1");
-    let _: i32 = fixture.ask(&sql).await;
-    let spare = waiting(&fixture, &template, "spare").await;
-    assert_eq!(spare, left);
-    let can_log_in = format!("SELECT rolcanlogin FROM pg_roles WHERE rolname = '{spare}'");
-    assert!(!fixture.ask::<bool>(&can_log_in).await);
+    let spare = fixture.name("spare");
+    let left = format!("CREATE ROLE \"{spare}__left\" NOLOGIN PASSWORD 'old'; SELECT 1");
+    let _: i32 = fixture.ask(&left).await;
+    assert_eq!(fixture.server.left_by_roles(spare.as_str()).await.unwrap(), [spare.clone()]);
+    assert_eq!(waiting(&fixture, &template, "spare", "seed").await, spare);
+    let waiting = async || -> Vec<String> {
+        let sql = format!(
+            "SELECT array(SELECT rolname::text FROM pg_roles
+             WHERE starts_with(rolname::text, '{spare}') AND NOT rolcanlogin)"
+        );
+        fixture.ask(&sql).await
+    };
+    assert_eq!(waiting().await, [format!("{spare}__seed")]);
+    assert!(fixture.server.left_by_roles(spare.as_str()).await.unwrap().is_empty());
     let mut lane = fixture.lane("spare").await;
     let plane = marker(Kind::Spare).plane;
     lane.drop_database(&spare, &plane, Kind::Spare).await.unwrap();
     assert!(fixture.server.database(&spare).await.unwrap().is_none());
-    assert!(!fixture.server.role_exists(spare.as_str()).await.unwrap());
+    assert!(waiting().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_spare_that_was_replaced_by_another_of_its_name_is_not_taken_for_it() {
+    let fixture = Fixture::new().await;
+    let template = fixture.template().await;
+    let spare = waiting(&fixture, &template, "spare", "one").await;
+    let (slow, quick) = (fixture.assignment("slow"), fixture.assignment("quick"));
+    let mut lane = fixture.lane("slow").await;
+    lane.look(keyed(&spare, "key"), &slow.database, &slow.role).await.unwrap();
+    let mut other = fixture.lane("quick").await;
+    let taken = other.assign_first(keyed(&spare, "key"), &quick).await.unwrap();
+    assert!(matches!(taken, Assigned::Spare { seed: Some(seed), .. } if seed == "one"));
+    waiting(&fixture, &template, "spare", "two").await;
+
+    assert_eq!(lane.assign(&slow).await.unwrap(), Assigned::Nothing);
+    assert!(fixture.server.database(&spare).await.unwrap().is_some());
+    let taken = lane.assign_first(keyed(&spare, "key"), &slow).await.unwrap();
+    assert!(matches!(taken, Assigned::Spare { seed: Some(seed), .. } if seed == "two"));
 }

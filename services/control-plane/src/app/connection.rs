@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use yuantus_auth::{caller, purpose};
-use yuantus_domain::{Error, OrgKey, Result};
+use yuantus_domain::{DatabaseState, Error, OrgKey, Result};
 use yuantus_identity::{entity::database, for_org, query::audit_log};
 
 use super::{App, audit, org_name};
@@ -59,6 +59,10 @@ impl App {
     /// Why an org's database cannot be used.
     async fn not_usable(&self, key: &OrgKey) -> Result<Error> {
         let (_, database) = self.get_org(key).await?;
+        if database.state == DatabaseState::Ready.as_str() {
+            // It has become so since.
+            return Ok(Error::Conflict { kind: "org", id: key.to_string() });
+        }
         let message = format!(
             "the database of org `{key}` is {}; the operation on it says why",
             database.state

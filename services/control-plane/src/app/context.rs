@@ -5,6 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 use yuantus_auth::{
     Role, caller,
+    permission::Access,
     tenancy::{KeyFacts, NotReady, OrgFacts, SessionFacts, TenantFacts, UserFacts},
 };
 use yuantus_domain::{
@@ -80,16 +81,16 @@ impl App {
     }
 
     /// Records that the caller of the running request, a platform
-    /// administrator, acts within a tenant; where it `reads`, without waiting
+    /// administrator, acts within a tenant; where it only reads, without waiting
     /// for it.
-    pub async fn record_impersonation(&self, reads: bool) -> Result<()> {
+    pub async fn record_impersonation(&self, access: Access) -> Result<()> {
         let Some(caller) = caller::current() else { return Ok(()) };
         let tenant = caller.tenant.as_ref().map_or("", TenantId::as_str);
         let org = caller.org.as_ref().map_or("", yuantus_domain::OrgId::as_str);
         let target = format!("tenants/{tenant}");
         let details = json!({ "rpc": caller.rpc });
         let entry = audit::of_org("tenant.impersonate", tenant, org, target, details);
-        if reads {
+        if access.reads {
             self.audit.trail.coalesced(entry, caller.rpc.clone());
             return Ok(());
         }

@@ -88,6 +88,7 @@ impl App {
             self.record_refusal("session.refresh_fail", PLATFORM, "auth", json!({}), "unknown");
             return Err(NOT_VALID);
         };
+        self.attempts.at_session(known.id)?;
         // The user before what is the user's, as whoever deletes one does.
         let user = match known.user_id {
             Some(id) => user::lock_by_id(&txn, id).await?.filter(|user| user.is_active),

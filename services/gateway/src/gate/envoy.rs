@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use tonic::{Code, Request, Response, Status};
 use tracing::Span;
 use yuantus_auth::caller;
@@ -67,9 +67,12 @@ impl EnvoyGate {
     /// Tells that the request may not pass.
     fn tell(&self, request: &HttpRequest, facts: &RequestFacts, status: StatusCode, error: &str) {
         let Some(observer) = &self.observer else { return };
+        // What Envoy's client sent is not what we would have taken as a request.
+        let method = Method::from_bytes(request.method.as_bytes()).unwrap_or_default();
+        let path = request.path.parse::<Uri>().unwrap_or_default();
         observer.refused(Answered {
-            method: &request.method,
-            path: request.path.split('?').next().unwrap_or_default(),
+            method: method.as_str(),
+            path: path.path(),
             status: status.as_u16(),
             duration: facts.begun.elapsed(),
             error,

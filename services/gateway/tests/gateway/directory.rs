@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 use yuantus_auth::{
     Principal, Role, caller,
+    permission::Access,
     tenancy::{KeyFacts, NotReady, OrgFacts, SessionFacts, TenantFacts, UserFacts},
 };
 use yuantus_domain::{OrgKey, Plan, Result, TenantId, TenantStatus};
@@ -119,9 +120,9 @@ impl Directory for FakeDirectory {
         Ok((!stranger).then(|| vec!["support_agent".to_owned()]))
     }
 
-    async fn record_impersonation(&self, reads: bool) -> Result<()> {
+    async fn record_impersonation(&self, access: Access) -> Result<()> {
         let tenant = caller::tenant()?;
-        let tenant = if reads { format!("{tenant} reads") } else { tenant.to_string() };
+        let tenant = if access.reads { format!("{tenant} reads") } else { tenant.to_string() };
         assert!(caller::principal().is_ok_and(|principal: Principal| principal.is_platform()));
         self.impersonations.lock().unwrap().push(tenant);
         Ok(())

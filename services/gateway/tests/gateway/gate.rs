@@ -1,12 +1,15 @@
 //! The gate: one decision, asked for in two ways.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use http::HeaderMap;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use yuantus_auth::{Role, tenancy::NotReady};
 use yuantus_domain::{Change, OrgKey, TenantId, TenantStatus};
-use yuantus_gateway::Hosts;
+use yuantus_gateway::{Answered, Hosts, Observer};
 use yuantus_proto::envoy::{
     AttributeContext, CheckRequest, CheckResponse, HeaderMap as RawHeaders, HeaderValue,
     attribute_context::{HttpRequest, Request},
@@ -158,6 +161,11 @@ async fn envoy_is_told_the_same() {
     let expected = ["acme", "hq", "db__acme__hq", "ann", "member,support_agent"];
     assert!(told.eq(FACTS.into_iter().zip(expected)));
 
+    let told = Told::default();
+    let observer = told.clone();
+    let server =
+        TestServer::start_with(|settings| settings.observer = Some(Arc::new(observer))).await;
+    let bearer = format!("Bearer {}", server.token("acme", Role::Member));
     let joined = [("authorization", &*bearer), ("x-org-id", "hq,hq")];
     let raw = |key: &str, value: &str| HeaderValue {
         key: key.into(),
@@ -180,5 +188,25 @@ async fn envoy_is_told_the_same() {
         };
         assert_eq!(denied.status.unwrap().code, expected);
         assert!(denied.body.contains("\"reason\""), "{}", denied.body);
+    }
+    let refused = [401, 403, 403, 403, 403].map(|status| format!("refused {status}"));
+    let told = told.0.lock().unwrap().clone();
+    let (refusals, answers): (Vec<_>, Vec<_>) =
+        told.into_iter().partition(|told| told.starts_with("refused"));
+    assert_eq!(refusals, refused);
+    assert!(answers.iter().all(|told| told == "answered 200"), "{answers:?}");
+}
+
+/// Who observes, as text.
+#[derive(Clone, Debug, Default)]
+struct Told(Arc<Mutex<Vec<String>>>);
+
+impl Observer for Told {
+    fn answered(&self, answered: Answered<'_>) {
+        self.0.lock().unwrap().push(format!("answered {}", answered.status));
+    }
+
+    fn refused(&self, answered: Answered<'_>) {
+        self.0.lock().unwrap().push(format!("refused {}", answered.status));
     }
 }

@@ -1,6 +1,7 @@
 //! Spare and restore databases that an operation made for itself and left
 //! behind. Each names its operation, in its marker or, where a crash left it
-//! unmarked, in its name; once that has ended, nobody needs it.
+//! unmarked, in its name; once that has ended, nobody needs it. And roles that
+//! wait with spare databases which a crash dropped without them.
 
 use uuid::Uuid;
 use yuantus_domain::OperationState;
@@ -10,8 +11,11 @@ use yuantus_postgres::{DatabaseInfo, Kind};
 
 use crate::{
     Deps, failure,
-    names::{RESTORES, SPARES},
+    names::{self, RESTORES, SPARES},
 };
+
+/// The lane of this work; no org's, since those hold a `/`.
+const LANE: &str = "orphans";
 
 /// Drops what ended operations left behind. One that cannot be dropped keeps
 /// no other.
@@ -25,6 +29,19 @@ pub(super) async fn drop_orphans(deps: &Deps) -> Result<(), StepError> {
                 tracing::warn!(%error, name = %info.name, "an orphan was not dropped");
             }
         }
+    }
+    drop_waiting_roles(deps).await
+}
+
+async fn drop_waiting_roles(deps: &Deps) -> Result<(), StepError> {
+    let spares = names::pool_prefix(deps.plane);
+    for spare in deps.server.left_by_roles(&spares).await.map_err(failure::postgres)? {
+        let epoch = deployment::clock(&deps.db).await?;
+        let mut lane = deps.open_lane(LANE, epoch).await?;
+        let dropped = lane.drop_waiting_roles(&spare).await;
+        lane.close().await;
+        dropped.map_err(failure::postgres)?;
+        tracing::info!(name = %spare, "dropped a role that waited with a database that is gone");
     }
     Ok(())
 }
@@ -48,7 +65,7 @@ async fn is_orphan(deps: &Deps, info: &DatabaseInfo, prefix: &str) -> Result<boo
 
 async fn drop_orphan(deps: &Deps, info: &DatabaseInfo, kind: Kind) -> Result<(), StepError> {
     let epoch = deployment::clock(&deps.db).await?;
-    let mut lane = deps.open_lane("orphans", epoch).await?;
+    let mut lane = deps.open_lane(LANE, epoch).await?;
     let dropped = lane.drop_database(&info.name, &deps.plane.to_string(), kind).await;
     lane.close().await;
     dropped.map_err(failure::postgres)?;

@@ -53,7 +53,8 @@ async fn fill_from(deps: &Deps, lane: &mut LaneSession) -> Result<(), StepError>
             }
             _ => {}
         }
-        let role = WaitingRole { key: deps.derived.key_name(), seed: Uuid::new_v4().to_string() };
+        let role =
+            WaitingRole { key: deps.derived.key_name(), seed: Uuid::new_v4().simple().to_string() };
         let verifier = scram::verifier(&deps.derived.password(&role.seed));
         let marker = Marker { role: Some(role), ..deps.marker(Kind::Spare, fingerprint) };
         lane.clone_template(&template, &name, &marker, Ahead::All { verifier: &verifier })

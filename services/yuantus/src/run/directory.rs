@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 use uuid::Uuid;
-use yuantus_auth::tenancy::{KeyFacts, OrgFacts, SessionFacts, TenantFacts, UserFacts};
+use yuantus_auth::{
+    permission::Access,
+    tenancy::{KeyFacts, OrgFacts, SessionFacts, TenantFacts, UserFacts},
+};
 use yuantus_control_plane::app::App;
 use yuantus_domain::{OrgKey, Result, TenantId};
 use yuantus_gateway::Directory;
@@ -40,7 +43,7 @@ impl Directory for AppDirectory {
         self.0.membership(key, user).await
     }
 
-    async fn record_impersonation(&self, reads: bool) -> Result<()> {
-        self.0.record_impersonation(reads).await
+    async fn record_impersonation(&self, access: Access) -> Result<()> {
+        self.0.record_impersonation(access).await
     }
 }

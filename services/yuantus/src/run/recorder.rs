@@ -46,7 +46,7 @@ fn is_refusal(answered: &Answered<'_>) -> bool {
 fn subject(answered: &Answered<'_>) -> String {
     match answered.caller {
         Some(caller) => caller.rpc.trim_start_matches('/').to_owned(),
-        None => format!("{} {}", answered.method, cut(answered.path, 200)),
+        None => format!("{} {}", cut(answered.method, 20), cut(answered.path, 200)),
     }
 }
 
@@ -68,7 +68,7 @@ fn entry(answered: &Answered<'_>) -> Entry {
         client_ip: answered.client_ip.to_owned(),
         user_agent: cut(answered.user_agent, 500).to_owned(),
         request: Some(Request {
-            method: answered.method.to_owned(),
+            method: cut(answered.method, 20).to_owned(),
             path: cut(answered.path, 1000).to_owned(),
             status_code: answered.status,
             duration: answered.duration,

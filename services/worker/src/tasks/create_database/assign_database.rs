@@ -44,16 +44,16 @@ impl Step<Deps> for AssignDatabase {
         let seal = |seed: String| deps.sealed_password(run.key(), &row, &seed);
         let password = seed.map(seal).transpose()?;
         deps.spares.took_one();
-        lane.close_soon();
-        Ok(match fingerprint == deps.bundle.fingerprint() {
-            true => ready(deps, run, deps.bundle.target(), password),
-            false => Outcome::Advance,
-        })
+        if fingerprint == deps.bundle.fingerprint() {
+            lane.close_soon();
+            return Ok(ready(deps, run, deps.bundle.target(), password));
+        }
+        lane.close().await;
+        Ok(Outcome::Advance)
     }
 }
 
 /// What an org's database was before.
-#[derive(Default)]
 struct Taken {
     /// Of the bundle that it is at.
     fingerprint: String,
