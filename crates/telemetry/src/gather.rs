@@ -2,12 +2,13 @@
 //! gathered, and written together a moment later.
 //!
 //! Invariants: lines stand in the order in which they came. Every other line
-//! is written before whoever logs it goes on, and takes with it what was
-//! gathered before, so that nothing is lost with a process but the last moment
-//! of its access log.
+//! is written before whoever logs it goes on, behind what was gathered before,
+//! so that nothing is lost with a process but the last moment of its access
+//! log. Whoever gathers does not wait for a disk, as long as there is room.
 
 use std::{
     io::{self, Write},
+    mem,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
@@ -23,20 +24,23 @@ pub const ACCESS: &str = "access";
 /// How long a line waits for others.
 const MOMENT: Duration = Duration::from_millis(10);
 /// How much is gathered, in bytes.
-const ROOM: usize = 64 << 10;
+const ROOM: usize = 1 << 20;
 
 /// Gathers lines for a writer. Cheap to clone.
 pub struct Gather<W>(Arc<Inner<W>>);
 
 struct Inner<W> {
-    lines: Mutex<Lines<W>>,
+    gathered: Mutex<Vec<u8>>,
     /// Told of the first line that is gathered.
     begun: Condvar,
+    /// Locked before what is gathered.
+    writing: Mutex<Writing<W>>,
 }
 
-struct Lines<W> {
-    gathered: Vec<u8>,
+struct Writing<W> {
     writer: W,
+    /// What is being written; empty otherwise. Its room is used again.
+    taken: Vec<u8>,
 }
 
 impl<W> Clone for Gather<W> {
@@ -48,8 +52,11 @@ impl<W> Clone for Gather<W> {
 impl<W: Write + Send + 'static> Gather<W> {
     /// Gathers for `writer`, with a thread of its own.
     pub fn new(writer: W) -> io::Result<Self> {
-        let lines = Mutex::new(Lines { gathered: Vec::with_capacity(ROOM), writer });
-        let gather = Self(Arc::new(Inner { lines, begun: Condvar::new() }));
+        let gather = Self(Arc::new(Inner {
+            gathered: Mutex::default(),
+            begun: Condvar::new(),
+            writing: Mutex::new(Writing { writer, taken: Vec::new() }),
+        }));
         let own = gather.clone();
         thread::Builder::new().name("log".into()).spawn(move || own.run())?;
         Ok(gather)
@@ -58,32 +65,31 @@ impl<W: Write + Send + 'static> Gather<W> {
     /// Writes what was gathered.
     pub fn flush(&self) {
         // There is nowhere to tell that the log cannot be written.
-        self.lines().write(&[]).ok();
+        self.write(&[]).ok();
     }
 
     fn run(&self) {
         loop {
-            let lines = self.lines();
-            let waited = self.0.begun.wait_while(lines, |lines| lines.gathered.is_empty());
-            drop(waited);
+            drop(self.0.begun.wait_while(locked(&self.0.gathered), |lines| lines.is_empty()));
             thread::sleep(MOMENT);
             self.flush();
         }
     }
 
-    /// A panic while the log was being written must not end all logging.
-    fn lines(&self) -> MutexGuard<'_, Lines<W>> {
-        self.0.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Writes what was gathered, and then `line`.
+    fn write(&self, line: &[u8]) -> io::Result<()> {
+        let mut writing = locked(&self.0.writing);
+        let Writing { writer, taken } = &mut *writing;
+        mem::swap(taken, &mut *locked(&self.0.gathered));
+        let written = writer.write_all(taken);
+        taken.clear();
+        written.and_then(|()| writer.write_all(line)).and_then(|()| writer.flush())
     }
 }
 
-impl<W: Write> Lines<W> {
-    /// Writes what was gathered, and then `line`.
-    fn write(&mut self, line: &[u8]) -> io::Result<()> {
-        let written = self.writer.write_all(&self.gathered);
-        self.gathered.clear();
-        written.and_then(|()| self.writer.write_all(line)).and_then(|()| self.writer.flush())
-    }
+/// A panic while the log was being written must not end all logging.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Takes the lines of one event.
@@ -92,18 +98,27 @@ pub struct Line<'a, W> {
     may_wait: bool,
 }
 
+impl<W> Line<'_, W> {
+    /// Whether there was room for the line.
+    fn gathers(&self, line: &[u8]) -> bool {
+        let mut gathered = locked(&self.gather.0.gathered);
+        if gathered.len() + line.len() > ROOM {
+            return false;
+        }
+        let first = gathered.is_empty();
+        gathered.extend_from_slice(line);
+        drop(gathered);
+        if first {
+            self.gather.0.begun.notify_one();
+        }
+        true
+    }
+}
+
 impl<W: Write + Send + 'static> Write for Line<'_, W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut lines = self.gather.lines();
-        if self.may_wait && lines.gathered.len() + line.len() <= ROOM {
-            let first = lines.gathered.is_empty();
-            lines.gathered.extend_from_slice(line);
-            drop(lines);
-            if first {
-                self.gather.0.begun.notify_one();
-            }
-        } else {
-            lines.write(line)?;
+        if !self.may_wait || !self.gathers(line) {
+            self.gather.write(line)?;
         }
         Ok(line.len())
     }
