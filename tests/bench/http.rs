@@ -13,8 +13,11 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::{Result, rounds::millis};
 
-/// How many connections ask at a time.
+/// How many connections ask at a time, each as soon as it is answered.
 const CONNECTIONS: usize = 8;
+/// How many ask when it is time. One that is answered late asks late, and the
+/// more there are, the fewer requests wait behind one another.
+const CLIENTS: usize = 64;
 
 /// A request, written out.
 #[derive(Clone, Debug)]
@@ -38,7 +41,7 @@ impl Ask {
     /// again as soon as it is answered.
     pub(crate) async fn per_second(&self, time: Duration) -> Result<f64> {
         let begun = Instant::now();
-        let counts = self.on_every_connection(move |mut line, _| {
+        let counts = self.on_connections(CONNECTIONS, move |mut line, _| {
             let mut answered = 0_u32;
             while begun.elapsed() < time {
                 line.ask()?;
@@ -53,11 +56,11 @@ impl Ask {
     /// How many milliseconds each answer takes at this many requests a second,
     /// counted from when the request was due, not from when it was sent.
     pub(crate) async fn latencies(&self, per_second: f64, time: Duration) -> Result<Vec<f64>> {
-        let every = Duration::from_secs_f64(CONNECTIONS as f64 / per_second);
+        let every = Duration::from_secs_f64(CLIENTS as f64 / per_second);
         let begun = Instant::now() + Duration::from_millis(10);
-        let took = self.on_every_connection(move |mut line, number| {
+        let took = self.on_connections(CLIENTS, move |mut line, number| {
             let mut took = Vec::new();
-            let mut due = begun + every.mul_f64(number as f64 / CONNECTIONS as f64);
+            let mut due = begun + every.mul_f64(number as f64 / CLIENTS as f64);
             while due < begun + time {
                 thread::sleep(due.saturating_duration_since(Instant::now()));
                 line.ask()?;
@@ -83,12 +86,13 @@ impl Ask {
     }
 
     /// Runs `work` on a thread for each connection.
-    async fn on_every_connection<T: Send + 'static>(
+    async fn on_connections<T: Send + 'static>(
         &self,
+        connections: usize,
         work: impl Fn(Line, usize) -> Result<T> + Clone + Send + 'static,
     ) -> Result<Vec<T>> {
         let mut asking = JoinSet::new();
-        for number in 0..CONNECTIONS {
+        for number in 0..connections {
             let (line, work) = (Line::open(self)?, work.clone());
             asking.spawn_blocking(move || work(line, number));
         }
