@@ -18,7 +18,7 @@ use crate::{
 impl LaneSession {
     /// Drops a database of this plane and kind and ends its sessions; one that
     /// a crash left unmarked too. It forces a checkpoint, which may take half
-    /// a minute. Of a spare, the role that waits with it goes too.
+    /// a minute. Of a spare, the role that waits with it goes before.
     pub async fn drop_database(
         &mut self,
         name: &DatabaseName,
@@ -30,12 +30,13 @@ impl LaneSession {
             return Ok(());
         };
         check_ours(&found, plane, kind)?;
-        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", Identifier::from(name));
-        self.run_within(doing, sql, DROP).await?;
+        // The role first: without it a spare is no use, and is dropped again;
+        // a role without its spare nobody would look for.
         if kind == Kind::Spare {
             self.drop_waiting_roles(name).await?;
         }
-        Ok(())
+        let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", Identifier::from(name));
+        self.run_within(doing, sql, DROP).await.map(drop)
     }
 
     /// Drops the roles that wait with a spare database of this name, or waited
