@@ -140,7 +140,7 @@ async fn a_bundle_with_mistakes_is_refused_before_any_database_is_touched() {
         let checked = env.cli(&["bundle", "check", &bundle], &[], "").await;
         assert_eq!(checked.code, Some(1), "{checked:?}");
         assert!(checked.stderr.contains(expected), "{expected}: {}", checked.stderr);
-        for command in [&["start"][..], &["worker", "--once"]] {
+        for command in [&["start", "--port", "0"][..], &["worker", "--once"]] {
             let mut child = env.spawn("refused", command, &[("YUANTUS_BUNDLE", &bundle)]);
             let status = child.ended().await;
             assert_eq!(status.code(), Some(1), "{command:?}");
