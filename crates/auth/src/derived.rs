@@ -3,10 +3,7 @@
 //! from the one of the configuration.
 //!
 //! Invariant: a seed is no secret, and is worth nothing without the key. Who has
-//! the key and saw the seed knows the password: keys are kept, also those that
-//! are used no more.
-
-use std::fmt::Write;
+//! the key, an old one too, and saw the seed knows the password.
 
 use secrecy::SecretString;
 
@@ -29,21 +26,13 @@ impl DerivedPasswords {
     /// Names the key itself, whatever the configuration calls it: what was
     /// derived with one of another name cannot be derived again.
     pub fn key_name(&self) -> String {
-        hex(&self.0.sign(b"name")[..NAME_BYTES])
+        hex::encode(&self.0.sign(b"name")[..NAME_BYTES])
     }
 
     /// The password of a seed: 64 digits and letters, 256 bits.
     pub fn password(&self, seed: &str) -> SecretString {
-        hex(&self.0.sign(format!("seed {seed}").as_bytes())).into()
+        hex::encode(self.0.sign(format!("seed {seed}").as_bytes())).into()
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        write!(text, "{byte:02x}").ok();
-        text
-    })
 }
 
 #[cfg(test)]

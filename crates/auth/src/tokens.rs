@@ -41,7 +41,7 @@ struct Key {
 impl Key {
     fn new(secret: &[u8]) -> Self {
         let hash = digest(&SHA256, &[b"yuantus token secret\0", secret].concat());
-        let id = hash.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = hex::encode(&hash.as_ref()[..8]);
         Self { id, verifying: DecodingKey::from_secret(secret) }
     }
 }

@@ -101,13 +101,10 @@ impl Server {
         let spares = roles.iter().filter_map(|role| role.rsplit_once("__"));
         let spares: BTreeSet<DatabaseName> =
             spares.filter_map(|(spare, _)| DatabaseName::parse(spare).ok()).collect();
-        let mut left = Vec::new();
-        for spare in spares {
-            if self.database(&spare).await?.is_none() {
-                left.push(spare);
-            }
-        }
-        Ok(left)
+        let spares: Vec<DatabaseName> = spares.into_iter().collect();
+        let there = self.databases_named(&spares).await?;
+        let is_there = |spare: &DatabaseName| there.iter().any(|info| info.name == *spare);
+        Ok(spares.into_iter().filter(|spare| !is_there(spare)).collect())
     }
 
     pub(crate) async fn read_databases(

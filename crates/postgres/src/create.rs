@@ -1,6 +1,7 @@
 //! Making databases: blank ones, templates, and clones of templates.
 //!
-//! Invariant: a database is marked as soon as it is what its marker says. One that a crash left between the two is adopted: see `adoption`.
+//! Invariant: a database is marked as soon as it is what its marker says. One
+//! that a crash left unmarked before is adopted: see `adoption`.
 //!
 //! `CREATE DATABASE` copies neither database-level rights nor the comment;
 //! both are set here, in one transaction. CONNECT is always revoked from

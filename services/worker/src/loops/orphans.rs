@@ -1,13 +1,13 @@
 //! Spare and restore databases that an operation made for itself and left
 //! behind. Each names its operation, in its marker or, where a crash left it
 //! unmarked, in its name; once that has ended, nobody needs it. And roles that
-//! wait with spare databases which a crash dropped without them.
+//! wait with spare databases which somebody dropped without them.
 
 use uuid::Uuid;
 use yuantus_domain::OperationState;
 use yuantus_identity::query::{deployment, operation};
 use yuantus_operations::StepError;
-use yuantus_postgres::{DatabaseInfo, Kind};
+use yuantus_postgres::{DatabaseInfo, Kind, LaneSession};
 
 use crate::{
     Deps, failure,
@@ -33,11 +33,15 @@ pub(super) async fn drop_orphans(deps: &Deps) -> Result<(), StepError> {
     drop_waiting_roles(deps).await
 }
 
+async fn lane(deps: &Deps) -> Result<LaneSession, StepError> {
+    let epoch = deployment::clock(&deps.db).await?;
+    deps.open_lane(LANE, epoch).await
+}
+
 async fn drop_waiting_roles(deps: &Deps) -> Result<(), StepError> {
     let spares = names::pool_prefix(deps.plane);
     for spare in deps.server.left_by_roles(&spares).await.map_err(failure::postgres)? {
-        let epoch = deployment::clock(&deps.db).await?;
-        let mut lane = deps.open_lane(LANE, epoch).await?;
+        let mut lane = lane(deps).await?;
         let dropped = lane.drop_waiting_roles(&spare).await;
         lane.close().await;
         dropped.map_err(failure::postgres)?;
@@ -64,8 +68,7 @@ async fn is_orphan(deps: &Deps, info: &DatabaseInfo, prefix: &str) -> Result<boo
 }
 
 async fn drop_orphan(deps: &Deps, info: &DatabaseInfo, kind: Kind) -> Result<(), StepError> {
-    let epoch = deployment::clock(&deps.db).await?;
-    let mut lane = deps.open_lane(LANE, epoch).await?;
+    let mut lane = lane(deps).await?;
     let dropped = lane.drop_database(&info.name, &deps.plane.to_string(), kind).await;
     lane.close().await;
     dropped.map_err(failure::postgres)?;
