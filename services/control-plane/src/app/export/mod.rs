@@ -13,7 +13,7 @@ use yuantus_domain::{Error, OrgId, OrgKey, PageSize, Result, TenantId};
 use yuantus_identity::{entity::user::Model as User, query::member::MemberAndUser};
 use yuantus_tenant_data::{Session, Table, Values};
 
-use super::{App, audit};
+use super::{App, Page, audit};
 pub use put_back::{Restore, RestoreMember, RestoreOrg, RestoreTable, RestoreUser, Restored};
 
 /// The largest document, in bytes of rows in memory.
@@ -72,27 +72,11 @@ impl App {
     }
 
     async fn all_users(&self, tenant: &TenantId, size: PageSize) -> Result<Vec<User>> {
-        let (mut all, mut token) = (Vec::new(), String::new());
-        loop {
-            let page = self.list_users(tenant, size, &token).await?.page;
-            all.extend(page.items);
-            token = page.next;
-            if token.is_empty() {
-                return Ok(all);
-            }
-        }
+        all(|token| async move { Ok(self.list_users(tenant, size, &token).await?.page) }).await
     }
 
     async fn all_members(&self, key: &OrgKey, size: PageSize) -> Result<Vec<MemberAndUser>> {
-        let (mut all, mut token) = (Vec::new(), String::new());
-        loop {
-            let page = self.list_members(key, size, &token).await?.page;
-            all.extend(page.items);
-            token = page.next;
-            if token.is_empty() {
-                return Ok(all);
-            }
-        }
+        all(|token| async move { Ok(self.list_members(key, size, &token).await?.page) }).await
     }
 
     /// All rows of an org, as of one moment; `left` is how much there may be.
@@ -105,6 +89,22 @@ impl App {
         session.begin_snapshot().await?;
         let read = read(&mut session, left).await;
         session.finish(read).await
+    }
+}
+
+/// What stands on all pages; `page` reads the one of a token.
+async fn all<T, F>(page: impl Fn(String) -> F) -> Result<Vec<T>>
+where
+    F: Future<Output = Result<Page<T>>>,
+{
+    let (mut all, mut token) = (Vec::new(), String::new());
+    loop {
+        let page = page(token).await?;
+        all.extend(page.items);
+        token = page.next;
+        if token.is_empty() {
+            return Ok(all);
+        }
     }
 }
 
