@@ -25,6 +25,7 @@ mod gate;
 mod idempotency;
 mod input;
 mod isolation;
+mod job;
 mod lane;
 mod lifecycle;
 mod login;

@@ -8,7 +8,7 @@ use rest_over_grpc::transcoding::TranscodeResponse;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use yuantus_auth::{Caller, caller::CALLER};
-use yuantus_domain::{Error, TenantId};
+use yuantus_domain::{Error, OrgKey, TenantId};
 
 use crate::{
     admission, front::Front, hosts, problem::Problem, request::RequestFacts, rest_error,
@@ -67,6 +67,14 @@ impl Ask<'_> {
     pub fn tenant(&self) -> Result<&TenantId, Problem> {
         let tenant = self.asked.caller.tenant.as_ref();
         tenant.ok_or_else(|| self.problem(Error::MissingContext { field: "tenant_id" }))
+    }
+
+    /// The org in context.
+    pub fn org(&self) -> Result<OrgKey, Problem> {
+        let tenant = self.tenant()?.clone();
+        let org = self.asked.caller.org.clone();
+        let org = org.ok_or_else(|| self.problem(Error::MissingContext { field: "org_id" }))?;
+        Ok(OrgKey { tenant, org })
     }
 
     /// What a client hears of an error.

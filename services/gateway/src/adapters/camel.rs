@@ -29,6 +29,7 @@ pub const ADAPTERS: &[Adapter] = &[
         route: route(rpc::LIST_TENANTS, "GET", "/api/admin/tenants"),
         name: "ListTenantsShort",
         about: "Lists all tenants.",
+        query: &[],
         body: None,
         answers: || done(json!({"type": "array", "items": schema()})),
         run: |ask| Box::pin(list(ask)),
@@ -37,6 +38,7 @@ pub const ADAPTERS: &[Adapter] = &[
         route: route(rpc::GET_TENANT, "GET", "/api/admin/tenants/{tenant_id}"),
         name: "GetTenantShort",
         about: "Reads one tenant.",
+        query: &[],
         body: None,
         answers: || done(schema()),
         run: |ask| Box::pin(get(ask)),
@@ -47,6 +49,7 @@ pub const ADAPTERS: &[Adapter] = &[
         about: "Records a tenant with the org `main` and an administrator, who logs in by the \
             address. The tenant's id is made of its name, with a number behind it where that is \
             taken. Answers once the database can be used; after 20 seconds it answers 202.",
+        query: &[],
         body: Some(body),
         answers: || {
             let more = object(

@@ -20,6 +20,7 @@ pub const ADAPTERS: &[Adapter] = &[
         about: "Records a user of the tenant in context, who logs in by the address. `admin`, \
             `tenant_admin` and `owner` administer the tenant; with any other role the user \
             becomes a member of the org in context, or of the tenant's only one.",
+        query: &[],
         body: Some(body),
         answers: || done(schema()),
         run: |ask| Box::pin(create(ask)),
@@ -28,6 +29,7 @@ pub const ADAPTERS: &[Adapter] = &[
         route: route(rpc::RESET_PASSWORD, "POST", "/api/tenants/users/{user_id}/reset-password"),
         name: "ResetTenantUserPassword",
         about: "Gives a user of the tenant in context another password.",
+        query: &[],
         body: Some(|| {
             let mut password = text("The new password.");
             password["format"] = "password".into();

@@ -12,6 +12,7 @@ pub const ADAPTERS: &[Adapter] = &[Adapter {
     route: route(rpc::GET_DOWNLOAD_URL, "GET", "/api/v1/file/{file_id}/download"),
     name: "DownloadFile",
     about: "Sends the client on to S3 for the file's bytes. HEAD is sent on to a URL for HEAD.",
+    query: &[],
     body: None,
     answers,
     run: |ask| Box::pin(download(ask)),

@@ -8,6 +8,7 @@ mod ask;
 mod camel;
 mod camel_user;
 mod file;
+mod job;
 mod org;
 mod policy;
 mod provision;
@@ -35,6 +36,8 @@ pub struct Adapter {
     pub name: &'static str,
     /// What it does, for people.
     pub about: &'static str,
+    /// What the query may hold: names, and what they mean.
+    pub query: &'static [(&'static str, &'static str)],
     /// The schema of its body, where it takes one.
     pub body: Option<fn() -> Value>,
     /// What it answers, as the OpenAPI document has it.
@@ -48,6 +51,7 @@ const ALL: &[&[Adapter]] = &[
     camel::ADAPTERS,
     camel_user::ADAPTERS,
     file::ADAPTERS,
+    job::ADAPTERS,
     org::ADAPTERS,
     policy::ADAPTERS,
     tenant::ADAPTERS,
@@ -62,18 +66,23 @@ mod rpc {
     }
     rpcs! {
         ADD_MEMBER "MemberService/AddMember",
+        APPLY_MIGRATIONS "MigrationService/ApplyMigrations",
+        CREATE_BACKUP "BackupService/CreateBackup",
         CREATE_ORG "OrgService/CreateOrg",
         CREATE_TENANT "TenantService/CreateTenant",
         CREATE_USER "UserService/CreateUser",
         GET_DOWNLOAD_URL "FileService/GetDownloadUrl",
+        GET_OPERATION "OperationService/GetOperation",
         GET_ORG "OrgService/GetOrg",
         GET_POLICY "PolicyService/GetPolicy",
         GET_TENANT "TenantService/GetTenant",
+        LIST_OPERATIONS "OperationService/ListOperations",
         LIST_ORGS "OrgService/ListOrgs",
         LIST_TENANTS "TenantService/ListTenants",
         RESET_PASSWORD "UserService/ResetPassword",
         UPDATE_POLICY "PolicyService/UpdatePolicy",
         UPDATE_TENANT "TenantService/UpdateTenant",
+        VERIFY_BACKUP "BackupService/VerifyBackup",
         WAIT_OPERATION "OperationService/WaitOperation",
     }
 }
@@ -144,6 +153,12 @@ fn as_items(mut page: Value, list: &str) -> Response<Body> {
         "next_page_token": page["next_page_token"].take()});
     json_of(StatusCode::OK, &answer)
 }
+
+/// The query of a list whose pages are an RPC's.
+const PAGES: &[(&str, &str)] = &[
+    ("page_size", "At most this many, 1 to 1000; 50 if 0, and 1000 where there is no query."),
+    ("page_token", "`next_page_token` of the page before."),
+];
 
 /// The target of a list, as large a page as may be where nothing is asked for.
 fn listing(path: &str, query: &str) -> String {

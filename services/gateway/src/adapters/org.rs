@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Adapter, Answering, Ask, as_items, done, items, listing, message, object, provision, route,
-    rpc, text, waiting,
+    Adapter, Answering, Ask, PAGES, as_items, done, items, listing, message, object, provision,
+    route, rpc, text, waiting,
 };
 use crate::problem::Problem;
 
@@ -29,13 +29,14 @@ type Run = for<'a> fn(&'a Ask<'a>) -> Answering<'a>;
 
 const fn lists(name: &'static str, template: &'static str, run: Run) -> Adapter {
     let route = route(rpc::LIST_ORGS, "GET", template);
-    Adapter { route, name, about: LISTS, body: None, answers: || done(items("Org")), run }
+    let answers = || done(items("Org"));
+    Adapter { route, name, about: LISTS, query: PAGES, body: None, answers, run }
 }
 
 const fn creates(name: &'static str, template: &'static str, run: Run) -> Adapter {
     let route = waiting(rpc::CREATE_ORG, "POST", template);
     let answers = || provision::answers(message("Org"));
-    Adapter { route, name, about: CREATES, body: Some(body), answers, run }
+    Adapter { route, name, about: CREATES, query: &[], body: Some(body), answers, run }
 }
 
 #[derive(Deserialize)]

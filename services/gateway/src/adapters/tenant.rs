@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use yuantus_domain::OrgId;
 
 use super::{
-    Adapter, Ask, as_items, done, items, listing, message, object, provision, route, rpc, text,
-    waiting,
+    Adapter, Ask, PAGES, as_items, done, items, listing, message, object, provision, route, rpc,
+    text, waiting,
 };
 use crate::problem::Problem;
 
@@ -21,6 +21,7 @@ pub const ADAPTERS: &[Adapter] = &[
         route: route(rpc::LIST_TENANTS, "GET", "/api/v1/admin/tenants"),
         name: "ListAdminTenants",
         about: "Lists tenants in the order of their ids, and counts them.",
+        query: PAGES,
         body: None,
         answers: || done(items("Tenant")),
         run: |ask| Box::pin(list(ask)),
@@ -30,6 +31,7 @@ pub const ADAPTERS: &[Adapter] = &[
         name: "CreateAdminTenant",
         about: "Records a tenant with an org, and answers once the org's database can be used. \
             After 20 seconds it answers 202, and the operation that goes on.",
+        query: &[],
         body: Some(body),
         answers: || provision::answers(message("Tenant")),
         run: |ask| Box::pin(create(ask)),

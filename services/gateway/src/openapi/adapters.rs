@@ -18,7 +18,11 @@ pub fn add(doc: &mut Value) {
             examples::add(&mut schema);
             json!({"required": true, "content": {"application/json": {"schema": schema}}})
         });
-        let operation = describe(route, adapter.name, adapter.about, body, (adapter.answers)());
+        let answers = (adapter.answers)();
+        let mut operation = describe(route, adapter.name, adapter.about, body, answers);
+        if let Some(parameters) = operation["parameters"].as_array_mut() {
+            parameters.extend(adapter.query.iter().map(query));
+        }
         doc["paths"][route.template][route.verb.to_lowercase()] = operation;
     }
     let (template, about) = (
@@ -66,6 +70,15 @@ fn describe(route: &Route, name: &str, about: &str, body: Option<Value>, answers
         operation["requestBody"] = body;
     }
     operation
+}
+
+fn query((name, about): &(&str, &str)) -> Value {
+    let mut schema = match *name {
+        "page_size" => json!({"type": "integer"}),
+        _ => json!({"type": "string"}),
+    };
+    limits::apply(&mut schema, "", name, false);
+    json!({"name": name, "in": "query", "schema": schema, "description": about})
 }
 
 fn parameters(route: &Route, scope: Scope) -> Value {

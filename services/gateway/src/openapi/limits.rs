@@ -50,7 +50,7 @@ fn limit(message: &str, field: &str, required: bool) -> Option<Value> {
         | "default_org_id" => {
             json!({"pattern": whole(ID, required), "maxLength": 64})
         }
-        "operation_id" | "backup_id" | "customer_id" | "api_key_id" | "file_id" => {
+        "operation_id" | "job_id" | "backup_id" | "customer_id" | "api_key_id" | "file_id" => {
             json!({"format": "uuid"})
         }
         "user_id" if required => json!({"minimum": 1}),
