@@ -7,5 +7,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/packages.sh build-essential ca-certificates postgresql >&2
+scripts/bundle_of_a_package.sh >&2
 cargo build --release --locked --bin yuantus --bin yuantus-bench >&2
 exec "${CARGO_TARGET_DIR:-target}/release/yuantus-bench" "$@"

@@ -68,7 +68,7 @@ impl Assignments {
 }
 
 /// What makes the database `name` the org's.
-pub(crate) fn transaction(name: &str, verifier: &str) -> String {
+fn transaction(name: &str, verifier: &str) -> String {
     let (org, role) = (format!("{name}_org"), format!("{name}_role"));
     format!(
         "BEGIN; ALTER DATABASE {name} RENAME TO {org};

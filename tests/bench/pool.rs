@@ -19,8 +19,16 @@ WHERE d.datname LIKE 'yuantus\\_mt\\_spare\\_\\_%' AND c.description LIKE '%\"ki
 
 /// Servers that keep what they commit, and intervals as delivered.
 pub(crate) async fn servers() -> TestEnv {
-    let options = Options { durable: true, default_intervals: true, ..Options::default() };
-    TestEnv::start_with(options).await
+    servers_with(Vec::new()).await
+}
+
+/// Those, and a product of these variables.
+async fn servers_with(variables: Vec<(String, String)>) -> TestEnv {
+    TestEnv::start_with(Options { variables, durable: true, default_intervals: true }).await
+}
+
+fn of(bundle: &str) -> Vec<(String, String)> {
+    vec![("YUANTUS_BUNDLE".to_owned(), bundle.to_owned())]
 }
 
 /// The product, running on servers of its own.
@@ -29,6 +37,8 @@ pub(crate) struct Product {
     pub(crate) worker: Child,
     /// A session of the server's administrator, in its maintenance database.
     pub(crate) admin: PgConnection,
+    /// Keeps every worker from making spare databases.
+    lead: Option<PgConnection>,
     spares: i64,
     // Ends last.
     pub(crate) env: TestEnv,
@@ -37,15 +47,42 @@ pub(crate) struct Product {
 impl Product {
     /// Starts it and waits for its spare databases.
     pub(crate) async fn start() -> Result<Self> {
-        let env = servers().await;
+        Self::start_in(servers().await).await
+    }
+
+    /// The same with this bundle.
+    pub(crate) async fn start_with_bundle(bundle: &str) -> Result<Self> {
+        Self::start_in(servers_with(of(bundle)).await).await
+    }
+
+    async fn start_in(env: TestEnv) -> Result<Self> {
         let api = env.api().await;
-        let worker = env.worker("bench", &[]);
-        let admin = env.connect("postgres").await;
         let config = yuantus_config::Config::load_from(None, env.variables())?.config;
-        let spares = i64::from(config.tenants.spare_target);
-        let mut product = Self { api, worker, admin, spares, env };
+        let mut product = Self {
+            api,
+            worker: env.worker("bench", &[]),
+            admin: env.connect("postgres").await,
+            lead: None,
+            spares: i64::from(config.tenants.spare_target),
+            env,
+        };
         product.spares_ready().await?;
         Ok(product)
+    }
+
+    /// Starts it with nobody who makes spare databases, or the template that
+    /// they come from: whatever an org needs is made when it is asked for.
+    pub(crate) async fn start_without_spares(bundle: &str) -> Result<Self> {
+        let env = servers_with(of(bundle)).await;
+        let api = env.api().await;
+        let mut lead = env.identity().await;
+        sqlx::query("SELECT pg_advisory_lock($1)")
+            .bind(yuantus_worker::LEAD)
+            .execute(&mut lead)
+            .await?;
+        let worker = env.worker("bench", &[]);
+        let admin = env.connect("postgres").await;
+        Ok(Self { api, worker, admin, lead: Some(lead), spares: 0, env })
     }
 
     /// Waits until there are as many spare databases as there are to be.
@@ -87,6 +124,9 @@ impl Product {
     /// Ends it as an administrator would.
     pub(crate) async fn stop(mut self) -> Result<()> {
         self.admin.close().await?;
+        if let Some(lead) = self.lead {
+            lead.close().await?;
+        }
         self.worker.terminate().await;
         self.api.child.terminate().await;
         Ok(self.env.postgres.stop().await?)

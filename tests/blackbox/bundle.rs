@@ -1,10 +1,10 @@
 //! Bundles nobody here wrote, and bundles with mistakes in them.
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
 use sqlx::{Connection, PgConnection};
 use yuantus_proto::v1::{self, operation::State};
-use yuantus_test_support::{Api, TestEnv, backup_id, binary};
+use yuantus_test_support::{Api, TestEnv, backup_id, published_bundle};
 
 use crate::{
     quiet::assert_quiet,
@@ -13,18 +13,10 @@ use crate::{
     world::{database, fingerprint, run_as_owner},
 };
 
-/// The migrations of a published package.
-pub fn published(package: &str) -> String {
-    let target = binary().ancestors().nth(2).expect("target directory").to_owned();
-    let bundle: PathBuf = target.join("bundles").join(package);
-    assert!(bundle.is_dir(), "`scripts/bundle_of_a_package.sh` makes {}", bundle.display());
-    bundle.to_string_lossy().into_owned()
-}
-
 /// Creates an org under a bundle, uses it, backs it up, breaks it, restores it.
 async fn lives(package: &str, fill: &str, read: &'static str, wreck: &str) {
     let env = TestEnv::start().await;
-    let bundle = published(package);
+    let bundle = published_bundle(package);
     let checked = env.cli(&["bundle", "check", &bundle, "-o", "name"], &[], "").await.succeeded();
     let variables = [("YUANTUS_BUNDLE", &*bundle)];
     let mut api = env.api_with(&variables).await;
@@ -80,7 +72,7 @@ async fn a_published_bundle_of_dated_files_with_extensions_works() {
 #[tokio::test]
 async fn a_restore_that_postgresql_refuses_says_why_and_leaves_the_org_alone() {
     let env = TestEnv::start().await;
-    let bundle = published("sqlxmq");
+    let bundle = published_bundle("sqlxmq");
     let variables = [("YUANTUS_BUNDLE", &*bundle)];
     let mut api = env.api_with(&variables).await;
     let mut worker = env.worker("w", &variables);

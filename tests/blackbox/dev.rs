@@ -10,9 +10,7 @@ use std::{
 
 use serde_json::Value;
 use tempfile::TempDir;
-use yuantus_test_support::{Child, Ran, binary, path, run};
-
-use crate::bundle::published;
+use yuantus_test_support::{Child, Ran, binary, path, published_bundle, run};
 
 /// A home directory that PostgreSQL's user can pass through.
 fn home() -> TempDir {
@@ -160,7 +158,7 @@ async fn a_dev_that_cannot_listen_starts_nothing() {
 #[tokio::test]
 async fn a_dev_runs_the_bundle_of_a_published_package() {
     let home = home();
-    let bundle = published("apalis-postgres");
+    let bundle = published_bundle("apalis-postgres");
     let mut dev = Dev::start(home.path(), &["--bundle", &bundle, "--no-login"]).await;
     dev.answer("tenant create acme").await;
     dev.answer("org create acme/hq --wait").await;

@@ -194,6 +194,15 @@ pub fn path() -> String {
     std::env::var("PATH").unwrap_or_default()
 }
 
+/// The directory of migrations of a published package, as
+/// `scripts/bundle_of_a_package.sh` makes it.
+pub fn published_bundle(package: &str) -> String {
+    let target = binary().ancestors().nth(2).expect("target directory").to_owned();
+    let bundle = target.join("bundles").join(package);
+    assert!(bundle.is_dir(), "`scripts/bundle_of_a_package.sh` makes {}", bundle.display());
+    bundle.to_string_lossy().into_owned()
+}
+
 /// The binary under test: it lies beside the folder of the test binaries.
 pub fn binary() -> PathBuf {
     let tests = std::env::current_exe().expect("this binary");

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use yuantus_operations::{Notifier, Settings, run_worker};
 
 pub use deps::{Audit, Deps, Limits};
+pub use loops::LEAD;
 pub use spares::Spares;
 
 /// Runs operations and loops until `shutdown`; with `once`, until there is

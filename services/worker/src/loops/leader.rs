@@ -7,7 +7,9 @@ use yuantus_identity::Context;
 
 use crate::Deps;
 
-const LOCK: i64 = 0x7975_616e_7475_7302;
+/// The advisory lock on the identity database that the leader holds. While
+/// anybody else does, no worker keeps spare databases.
+pub const LEAD: i64 = 0x7975_616e_7475_7302;
 
 /// Holds the lock for as long as its connection lives.
 pub(super) struct Leader(PgConnection);
@@ -18,7 +20,7 @@ pub(super) async fn lead(deps: &Deps) -> yuantus_identity::Result<Option<Leader>
     let options = pool.connect_options().as_ref().clone();
     let mut connection = PgConnection::connect_with(&options).await.during("connect to lead")?;
     let leads: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
-        .bind(LOCK)
+        .bind(LEAD)
         .fetch_one(&mut connection)
         .await
         .during("take the lead")?;

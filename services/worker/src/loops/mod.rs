@@ -15,6 +15,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use yuantus_operations::StepError;
 
+pub use leader::LEAD;
+
 use crate::Deps;
 
 /// How often spare databases are counted without being told.
