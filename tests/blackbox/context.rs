@@ -5,10 +5,15 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use yuantus_test_support::{Api, TestEnv};
 
 use crate::{
     authentication::{ADMIN_PASSWORD, call, locked, login},
+    people::org_without_database,
     problem::problem,
     quiet::assert_quiet,
 };
@@ -161,4 +166,47 @@ async fn acting_within_a_tenant_is_in_the_audit_trail() {
     let root = "platform/root";
     let expected = ["tenant.create", "tenant.impersonate", "tenant.update"];
     assert_eq!(rows, expected.map(|action| (action, root)));
+}
+
+/// Sends a request as it stands; answers the status.
+async fn raw(api: &Api, head: &str) -> u16 {
+    let address = api.url.strip_prefix("http://").expect("address");
+    let mut stream = TcpStream::connect(address).await.expect("connection");
+    let request = format!("{head}Host: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("answer");
+    let status = answer.split(' ').nth(1).expect("status");
+    status.parse().expect("number")
+}
+
+#[tokio::test]
+async fn a_name_of_a_header_counts_however_it_is_written() {
+    let env = locked().await;
+    let asking = Asking::start(&env, &[]).await;
+    org_without_database(&env, "acme", "hq").await;
+    let (ann, platform) = (&asking.ann, &asking.platform);
+    for path in ["/api/v1/admin/tenant", "/authz/http"] {
+        for (token, headers, expected) in [
+            (ann, &[][..], 200),
+            (ann, &["X-Tenant-ID: acme"], 200),
+            (ann, &["X-TENANT-ID: other"], 403),
+            (ann, &["x-Tenant-Id: Acme"], 400),
+            (ann, &["X-Tenant-Id: acme, other"], 400),
+            (ann, &["X-Tenant-Id: acme,acme"], 400),
+            (ann, &["X-Tenant-Id: acme", "x-tenant-id: acme"], 400),
+            (ann, &["x-tenant-id: acme", "X-TENANT-ID: other"], 400),
+            (platform, &["X-Tenant-ID: acme"], 200),
+            (platform, &["X-Tenant-ID: acme", "x-tenant-id: other"], 400),
+            (platform, &["X-Tenant-ID: acme, other"], 400),
+        ] {
+            let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+            let head = format!(
+                "GET {path} HTTP/1.1\r\nAuthorization: Bearer {token}\r\nX-Org-Id: hq\r\n{headers}"
+            );
+            // The gate's proxies know three answers: yes, no, and who are you.
+            let expected = if path == "/authz/http" && expected == 400 { 403 } else { expected };
+            assert_eq!(raw(&asking.api, &head).await, expected, "{path} {headers}");
+        }
+    }
 }

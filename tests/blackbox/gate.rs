@@ -149,6 +149,8 @@ async fn nginx_lets_the_right_tenant_pass_with_facts_and_nobody_else() {
         ("nonsense", &hq[..], 401),
         (&*ann, &[("x-org-id", "hq"), ("x-tenant-id", "other")], 403),
         (&ann, &[("x-org-id", "hq"), ("x-org-id", "hq")], 403),
+        (&ann, &[("x-org-id", "hq"), ("x-tenant-id", "acme, other")], 403),
+        (&ann, &[("X-Org-ID", "hq"), ("X-TENANT-ID", "other")], 403),
         (&ann, &[], 403),
         (&ann, &[("x-org-id", "nowhere")], 404),
         (&platform, &[("x-org-id", "hq"), ("x-tenant-id", "nobody")], 404),

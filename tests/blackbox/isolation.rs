@@ -1,6 +1,8 @@
 //! Two tenants with two orgs each: every credential at every neighbour's, over
 //! gRPC, REST and the gate, and straight at PostgreSQL.
 
+use std::collections::HashSet;
+
 use reqwest::Client;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
@@ -17,6 +19,8 @@ use crate::{
 const TENANTS: [&str; 2] = ["acme", "beta"];
 const ORGS: [&str; 2] = ["hq", "eu"];
 const CUSTOMERS: &str = "/api/v1/customers";
+const FORM: &str = "--X\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\n\
+    a\r\n--X--\r\n";
 
 /// What somebody may come with.
 struct Credential {
@@ -54,6 +58,31 @@ impl Credential {
         let customers = page["customers"].as_array().cloned().unwrap_or_default();
         let name = |customer: &Value| customer["name"].as_str().expect("name").to_owned();
         (status, customers.iter().map(name).collect())
+    }
+
+    /// What is answered to a file and to a customer that it sends.
+    async fn write(&self, api: &Api, tenant: &str, org: &str) -> [u16; 2] {
+        let post = |path: &str| {
+            let request = Client::new().post(format!("{}{path}", api.url));
+            let metadata = self.metadata(tenant, org);
+            metadata.into_iter().fold(request, |request, (name, value)| request.header(name, value))
+        };
+        let file = post("/api/v1/file/upload")
+            .header("content-type", "multipart/form-data; boundary=X")
+            .body(FORM);
+        let customer = post(CUSTOMERS).json(&json!({"name": self.name}));
+        let [file, customer] = [file, customer]
+            .map(async |request| request.send().await.expect("answer").status().as_u16());
+        [file.await, customer.await]
+    }
+
+    /// What is answered to whoever asks for this file.
+    async fn read(&self, api: &Api, tenant: &str, org: &str, file: &str) -> u16 {
+        let mut request = Client::new().get(format!("{}/api/v1/file/{file}", api.url));
+        for (name, value) in self.metadata(tenant, org) {
+            request = request.header(name, value);
+        }
+        request.send().await.expect("answer").status().as_u16()
     }
 
     /// What gRPC answers, as REST would say it.
@@ -153,6 +182,42 @@ async fn nothing_of_one_org_passes_to_another() {
             assert_eq!(gate, status, "the gate: {case}");
             let own = if good { &url.path()[1..] } else { "" };
             assert_eq!(database, own, "the gate: {case}");
+        }
+    }
+
+    // Who may write writes where it may, and nowhere else: what is there in the
+    // end is told by who wrote it.
+    for credential in &all {
+        for (tenant, org, _) in &urls {
+            let status = if credential.is_good_for(tenant, org) { 200 } else { 403 };
+            let case = format!("{} at {tenant}/{org}", credential.name);
+            assert_eq!(credential.write(&api, tenant, org).await, [status; 2], "{case}");
+        }
+    }
+    for (tenant, org, url) in &urls {
+        let mut role = PgConnection::connect(url.as_str()).await.expect("own database");
+        let names = sqlx::query_scalar("SELECT name FROM customers WHERE name NOT LIKE 'of %'");
+        let names: HashSet<String> =
+            names.fetch_all(&mut role).await.expect("customers").into_iter().collect();
+        let writers = all.iter().filter(|credential| credential.is_good_for(tenant, org));
+        let writers: HashSet<String> = writers.map(|credential| credential.name.clone()).collect();
+        assert_eq!(names, writers, "{tenant}/{org}");
+        let files: Vec<String> = sqlx::query_scalar("SELECT id::text FROM files")
+            .fetch_all(&mut role)
+            .await
+            .expect("files");
+        assert_eq!(files.len(), writers.len(), "{tenant}/{org}");
+        for credential in &all {
+            for (at_tenant, at_org, _) in &urls {
+                let status = match credential.is_good_for(at_tenant, at_org) {
+                    true if (at_tenant, at_org) == (tenant, org) => 200,
+                    true => 404,
+                    false => 403,
+                };
+                let read = credential.read(&api, at_tenant, at_org, &files[0]).await;
+                let case = format!("{} at {at_tenant}/{at_org}", credential.name);
+                assert_eq!(read, status, "a file of {tenant}/{org}: {case}");
+            }
         }
     }
 

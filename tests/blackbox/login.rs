@@ -1,5 +1,8 @@
 //! Ways to log in, and to go from one org to another.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::future::join_all;
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 use tonic::Code;
@@ -193,4 +196,56 @@ async fn too_many_attempts_are_refused_whoever_makes_them() {
         }
     };
     tokio::time::timeout(crate::people::SOON, told).await.expect("in the audit trail");
+}
+
+#[tokio::test]
+async fn a_storm_of_logins_keeps_nobody_else_waiting() {
+    const STORM: usize = 150;
+    let env = locked().await;
+    let api = env.api().await;
+    let root = Person::root(&api).await;
+    let ended = AtomicUsize::new(0);
+    let storm = join_all((0..STORM).map(async |n| {
+        // Whom nobody knows costs as much as a wrong password.
+        let body = json!({"tenant_id": "platform", "username": format!("u-{n}"), "password": "x"});
+        let request = Client::new().post(format!("{}/api/v1/auth/login", api.url)).json(&body);
+        let status = request.send().await.expect("answer").status();
+        ended.fetch_add(1, Ordering::Relaxed);
+        status
+    }));
+    let others = async {
+        // The storm is on.
+        while ended.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..20 {
+            root.get("/api/v1/tenants").await;
+        }
+        ended.load(Ordering::Relaxed)
+    };
+    let (answers, ended_before) = tokio::join!(storm, others);
+    assert!(ended_before < STORM / 2, "the others waited for {ended_before} logins");
+    // Who would have to wait too long is told to come back.
+    assert!(answers.iter().all(|status| [401, 503].contains(&status.as_u16())), "{answers:?}");
+    Person::root(&api).await;
+}
+
+#[tokio::test]
+async fn a_new_key_for_tokens_throws_nobody_out_until_the_old_one_is_taken_away() {
+    const NEW: &str = "another secret of the tests, as long";
+    let env = locked().await;
+    let mut api = env.api().await;
+    let old = Person::root(&api).await.token;
+    api.child.terminate().await;
+    let variables = env.variables();
+    let secret = variables.iter().find(|(name, _)| name == "YUANTUS_JWT_SECRET_KEY");
+    let (_, secret) = secret.expect("secret");
+    let both = [("YUANTUS_JWT_SECRET_KEY", NEW), ("YUANTUS_PREVIOUS_JWT_SECRETS", &**secret)];
+    let mut api = env.api_with(&both).await;
+    Person::with(&api, &*old).get("/api/v1/tenants").await;
+    let new = Person::root(&api).await.token;
+    api.child.terminate().await;
+    let api = env.api_with(&[("YUANTUS_JWT_SECRET_KEY", NEW)]).await;
+    Person::with(&api, new).get("/api/v1/tenants").await;
+    Person::with(&api, old).refused(Method::GET, "/api/v1/tenants", Value::Null, 401).await;
 }
