@@ -306,3 +306,28 @@ async fn fields_that_only_go_together_are_refused_alone() {
     api.child.terminate().await;
     assert_quiet(&api.child, &[]);
 }
+
+#[tokio::test]
+async fn policies_that_cannot_be_kept_are_refused() {
+    let env = TestEnv::start().await;
+    let mut api = env.api().await;
+    api.create_tenant("acme").await;
+    let before = rows(&env).await;
+    let url = format!("{}/api/v1/tenants/acme/policies/payments", api.url);
+    let nul = "must not hold the character U+0000";
+    for (policy, rule) in [
+        (json!({"a": "\u{0}"}), nul),
+        (json!({"a": [{"b\u{0}": 1}]}), nul),
+        (json!({"a": "x".repeat(65536)}), "must have at most 65536 bytes"),
+    ] {
+        let answer = Client::new().put(&url).json(&json!({"policy": policy})).send().await;
+        let refused = problem(answer.expect("answer"), 400).await;
+        assert_eq!(
+            (&refused["field"], &refused["detail"]),
+            (&json!("policy"), &json!(format!("policy {rule}")))
+        );
+    }
+    assert_eq!(rows(&env).await, before);
+    api.child.terminate().await;
+    assert_quiet(&api.child, &[]);
+}

@@ -43,6 +43,9 @@ impl App {
         if policy.to_string().len() > MAX_BYTES {
             return Err(Error::invalid("policy", "must have at most 65536 bytes"));
         }
+        if holds_nul(&policy) {
+            return Err(Error::invalid("policy", "must not hold the character U+0000"));
+        }
         let txn = self.begin().await?;
         // Who changes policies of a tenant takes turns.
         let found = for_tenant(tenant).tenant_for_update(&txn).await?;
@@ -63,5 +66,17 @@ impl App {
         audit::record(&txn, "policy.update", tenant.as_str(), "", target, details).await?;
         self.commit(txn).await?;
         Ok(recorded)
+    }
+}
+
+/// Whether a name or a text within has a NUL, which PostgreSQL cannot hold.
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        Value::Object(fields) => {
+            fields.iter().any(|(name, value)| name.contains('\0') || holds_nul(value))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
