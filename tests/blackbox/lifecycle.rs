@@ -97,7 +97,7 @@ async fn no_org_can_connect_to_or_read_another() {
 }
 
 #[tokio::test]
-async fn an_over_long_pair_gets_a_name_that_fits() {
+async fn an_over_long_pair_gets_a_name_that_fits_and_is_backed_up() {
     let env = TestEnv::start().await;
     let api = env.api().await;
     let _worker = env.worker("w", &[]);
@@ -105,5 +105,14 @@ async fn an_over_long_pair_gets_a_name_that_fits() {
     api.create_tenant(&tenant).await;
     api.succeed(&api.create_org(&tenant, &org).await).await;
     assert_usable(&api, &tenant, &org).await;
+    let url: reqwest::Url = api.connection(&tenant, &org).await.parse().expect("URL");
+    let name = url.path().trim_start_matches('/').to_owned();
+    fill(&env, &name, 100).await;
+    let before = fingerprint(&env, &name).await;
+    let backup = api.create_backup(&tenant, &org).await;
+    api.succeed(&backup).await;
+    fill(&env, &name, 200).await;
+    api.succeed(&api.restore(&tenant, &org, backup_id(&backup)).await).await;
+    assert_eq!(fingerprint(&env, &name).await, before);
     assert_tidy(&env).await;
 }

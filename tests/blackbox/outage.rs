@@ -9,7 +9,7 @@ use yuantus_test_support::{Api, Options, TestEnv, backup_id};
 
 use crate::{
     tidy::assert_tidy,
-    world::{assert_usable, database, fill, fingerprint},
+    world::{assert_usable, bundle_with_slow, database, fill, fingerprint, migrates_slowly},
 };
 
 /// Waits until an operation has got to `step`, or beyond it.
@@ -30,8 +30,16 @@ async fn reaches(api: &Api, id: &str, step: &str) {
 /// Stops PostgreSQL hard in the middle of an operation and starts it again.
 async fn interrupt(env: &mut TestEnv, api: &Api, operation: &v1::Operation, step: &str) {
     reaches(api, &operation.id, step).await;
+    crash(env).await;
+    ends_well(api, operation).await;
+}
+
+async fn crash(env: &mut TestEnv) {
     env.postgres.kill_hard().await.expect("stop");
     env.postgres.start_again().await.expect("start");
+}
+
+async fn ends_well(api: &Api, operation: &v1::Operation) {
     let begun = Instant::now();
     loop {
         let request =
@@ -51,8 +59,10 @@ async fn interrupt(env: &mut TestEnv, api: &Api, operation: &v1::Operation, step
 #[tokio::test]
 async fn every_operation_survives_a_crash_of_postgresql() {
     let mut env = TestEnv::start_with(Options { durable: true, ..Options::default() }).await;
-    let api = env.api().await;
-    let _worker = env.worker("w", &[("YUANTUS_TENANTS__SPARE_TARGET", "0")]);
+    let bundle = bundle_with_slow(&env, &[]);
+    let variables = [("YUANTUS_TENANTS__SPARE_TARGET", "0"), ("YUANTUS_BUNDLE", &*bundle)];
+    let mut api = env.api_with(&variables).await;
+    let mut worker = env.worker("w", &variables);
     api.create_tenant("acme").await;
     let create = api.create_org("acme", "hq").await;
     interrupt(&mut env, &api, &create, "assign_database").await;
@@ -60,11 +70,31 @@ async fn every_operation_survives_a_crash_of_postgresql() {
     fill(&env, &name, 200_000).await;
     let before = fingerprint(&env, &name).await;
 
+    worker.terminate().await;
+    api.child.terminate().await;
+    bundle_with_slow(&env, &["late"]);
+    let api = env.api_with(&variables).await;
+    let _worker = env.worker("w", &variables);
     let apply = api.apply_migrations("acme", "hq").await;
-    interrupt(&mut env, &api, &apply, "apply_migrations").await;
+    migrates_slowly(&env, &name).await;
+    crash(&mut env).await;
+    ends_well(&api, &apply).await;
+    let migrated = fingerprint(&env, &name).await;
+    assert!(migrated.contains_key("public.late"), "{migrated:?}");
+    for table in ["public.parts", "public.customers"] {
+        assert_eq!(migrated[table], before[table], "{table}");
+    }
+    let before = migrated;
 
     let backup = api.create_backup("acme", "hq").await;
     interrupt(&mut env, &api, &backup, "dump_database").await;
+
+    env.s3.faults().stall_next(1);
+    let verify = api.verify_backup("acme", "hq", backup_id(&backup)).await;
+    reaches(&api, &verify.id, "read_backup").await;
+    crash(&mut env).await;
+    env.s3.faults().clear();
+    ends_well(&api, &verify).await;
 
     let restore = api.restore("acme", "hq", backup_id(&backup)).await;
     interrupt(&mut env, &api, &restore, "load_dump").await;

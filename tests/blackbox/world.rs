@@ -1,7 +1,11 @@
 //! What many tests do: put data into an org's database, and tell whether two
 //! databases hold the same.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    fs,
+    time::{Duration, Instant},
+};
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 use yuantus_test_support::{Api, TestEnv};
@@ -17,6 +21,42 @@ pub async fn run_as_owner(env: &TestEnv, database: &str, sql: &str) {
     connection.execute("SET ROLE yuantus_tenant_owner").await.expect("role");
     connection.execute(AssertSqlSafe(sql.to_owned())).await.expect("statements");
     connection.close().await.expect("close");
+}
+
+/// The built-in bundle and, last, a migration that takes two seconds for each
+/// of `slow`; answers its directory.
+pub fn bundle_with_slow(env: &TestEnv, slow: &[&str]) -> String {
+    let bundle = env.dir().join("bundle");
+    fs::create_dir_all(&bundle).expect("bundle");
+    let mut last = 0;
+    for file in fs::read_dir("../crates/tenant-schema/bundle").expect("the built-in bundle") {
+        let file = file.expect("file");
+        fs::copy(file.path(), bundle.join(file.file_name())).expect("copy");
+        let name = file.file_name().into_string().expect("name");
+        last = last.max(name.split('_').next().and_then(|n| n.parse().ok()).expect("number"));
+    }
+    for (number, table) in (last + 1..).zip(slow) {
+        let sql = format!("SELECT pg_sleep(2); CREATE TABLE {table} (id int);");
+        let name = format!("{number:04}_{table}.sql");
+        fs::write(bundle.join(name), sql).expect("migration");
+    }
+    bundle.to_string_lossy().into_owned()
+}
+
+/// Waits until a slow migration runs in a database of this name.
+pub async fn migrates_slowly(env: &TestEnv, database: &str) {
+    let sql = "SELECT EXISTS (SELECT FROM pg_stat_activity
+        WHERE datname = $1 AND query LIKE 'SELECT pg_sleep%' AND state = 'active')";
+    let mut server = env.identity().await;
+    let begun = Instant::now();
+    while !sqlx::query_scalar::<_, bool>(sql)
+        .bind(database)
+        .fetch_one(&mut server)
+        .await
+        .expect(sql)
+    {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{database} is not migrated");
+    }
 }
 
 /// Puts a table of `rows` rows, and some customers, into an org's database.

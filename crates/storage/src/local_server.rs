@@ -5,6 +5,8 @@
 
 mod access;
 mod faults;
+mod files;
+mod names;
 mod serve;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -17,6 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use faults::Faults;
 
+use self::{files::Files, names::Names};
 use crate::S3Settings;
 
 /// How long requests under way may take at shutdown.
@@ -84,7 +87,9 @@ impl LocalS3 {
             .map_err(|source| dir(source.into()))?;
         let files =
             FileSystem::new(&settings.dir).map_err(|source| dir(format!("{source:?}").into()))?;
-        let mut service = S3ServiceBuilder::new(files);
+        // Beside the bucket: no bucket has a name that begins with a dot.
+        let names = Names::new(settings.dir.join(".names"));
+        let mut service = S3ServiceBuilder::new(Files::new(files, names));
         service.set_auth(SimpleAuth::from_single(
             settings.access_key_id.clone(),
             settings.secret_access_key.expose_secret(),

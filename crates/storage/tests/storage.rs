@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use tempfile::TempDir;
 use yuantus_storage::{
-    Cause, Error, Object, ObjectStore, S3Settings, Timeouts,
+    Cause, Error, Object, ObjectHeaders, ObjectStore, S3Settings, Timeouts,
     local_server::{LocalS3, LocalS3Settings},
 };
 
@@ -70,6 +70,45 @@ async fn listing_and_deleting_a_prefix_go_beyond_one_page_and_leave_its_neighbou
     assert_eq!(store.delete_prefix("many/").await.unwrap(), 1203);
     assert_eq!(store.list("").await.unwrap(), [Object { key: "many-more".into(), size: 0 }]);
     assert!(!store.delete_prefix("").await.unwrap_err().is_transient());
+}
+
+#[tokio::test]
+async fn keys_may_be_as_long_as_s3_has_them() {
+    let (server, store, dir) = start().await;
+    let tenant = format!("tenants/{}/orgs/{}", "t".repeat(64), "o".repeat(64));
+    let key = |n: usize| format!("{tenant}/data/{n:04}{}", "x".repeat(250));
+    let many = 1100;
+    for n in 0..many {
+        store.put(&key(n), Bytes::from(n.to_string())).await.unwrap();
+    }
+    let neighbour = format!("{tenant}x/data/1");
+    store.put(&neighbour, Bytes::from_static(b"-")).await.unwrap();
+    let long =
+        format!("{tenant}/{}", ["y".repeat(200), "z".repeat(200), "ü".repeat(200)].join("/"));
+    let mut upload = store.upload(&long, ObjectHeaders::default());
+    for _ in 0..3 {
+        upload.write(&[0; 6 << 20]).await.unwrap();
+    }
+    upload.finish().await.unwrap();
+    server.shutdown().await;
+
+    // It knows them still when it is started again.
+    let server = serve(dir.path()).await;
+    let store = ObjectStore::new(&server.client_settings());
+    assert_eq!(store.get(&key(7)).await.unwrap(), "7");
+    assert_eq!(store.head(&long).await.unwrap(), Some(18 << 20));
+    let list = async |prefix: String| -> Vec<String> {
+        store.list(&prefix).await.unwrap().into_iter().map(|object| object.key).collect()
+    };
+    let mut found = list(format!("{tenant}/data/")).await;
+    found.sort();
+    assert_eq!(found, (0..many).map(key).collect::<Vec<_>>());
+    assert_eq!(list(format!("{tenant}/data/000")).await.len(), 10);
+    assert_eq!(list(format!("{tenant}/y")).await, [long]);
+    assert_eq!(list("ten".to_owned()).await.len(), many + 2);
+    assert_eq!(list(format!("{tenant}x")).await, [neighbour.clone()]);
+    store.delete_prefix(&format!("{tenant}/")).await.unwrap();
+    assert_eq!(list(String::new()).await, [neighbour]);
 }
 
 #[tokio::test]
