@@ -67,13 +67,15 @@ key_of() {
   YUANTUS_TOKEN="$session" "$yuantus" apikey create "$1" fuzz --role "$2" -o json | jq -r .secret
 }
 
+config="$PWD/scripts/fuzz.toml"
 fuzz() {
   step "$1"
   shift
-  "$target/fuzz/bin/schemathesis" --config-file scripts/fuzz.toml run "$url/api/v1/openapi.json" \
+  # It keeps what it found where it is started.
+  (cd "$target/fuzz" && bin/schemathesis --config-file "$config" run "$url/api/v1/openapi.json" \
     --checks not_a_server_error,response_schema_conformance,status_code_conformance,content_type_conformance \
     --phases examples,coverage,fuzzing --max-examples "$examples" --request-timeout 60 \
-    --suppress-health-check all "$@"
+    --suppress-health-check all "$@")
 }
 # Waiting and watching take their time on purpose, for those who may.
 briefly=(--exclude-path-regex ':(watch|wait)$')

@@ -328,6 +328,13 @@ async fn policies_that_cannot_be_kept_are_refused() {
         );
     }
     assert_eq!(rows(&env).await, before);
+    // Every other comes back as it was.
+    let policy = json!({"": [f64::MAX, f64::MIN, f64::MIN_POSITIVE, 5e-324, 0.1, 1e-210, -0.5],
+        "\u{1}\u{10ffff}\"\\": {"a": [null, true, [], {}, "ü"]}});
+    let answer = Client::new().put(&url).json(&json!({"policy": policy})).send().await;
+    assert_eq!(answer.expect("answer").status(), 200);
+    let kept: Value = reqwest::get(&url).await.expect("answer").json().await.expect("JSON");
+    assert_eq!(kept["policy"], policy);
     api.child.terminate().await;
     assert_quiet(&api.child, &[]);
 }

@@ -54,6 +54,10 @@ impl Error {
     }
 
     fn server_error(&self) -> Option<&dyn sqlx::error::DatabaseError> {
+        self.driver_error()?.as_database_error()
+    }
+
+    fn driver_error(&self) -> Option<&sqlx::Error> {
         let Self::Query { source, .. } = self else { return None };
         let (DbErr::Exec(RuntimeErr::SqlxError(e))
         | DbErr::Query(RuntimeErr::SqlxError(e))
@@ -61,7 +65,29 @@ impl Error {
         else {
             return None;
         };
-        e.as_database_error()
+        Some(e)
+    }
+
+    /// Whether the server's answer was not what was asked for: it never will be.
+    fn is_of_a_value(&self) -> bool {
+        use sqlx::Error::{
+            ColumnDecode, ColumnIndexOutOfBounds, ColumnNotFound, Decode, Encode, TypeNotFound,
+        };
+        match self {
+            Self::Unknown { .. } => true,
+            Self::Query { source: DbErr::Json(_) | DbErr::Type(_) | DbErr::Custom(_), .. } => true,
+            Self::Query { .. } => matches!(
+                self.driver_error(),
+                Some(
+                    ColumnDecode { .. }
+                        | ColumnIndexOutOfBounds { .. }
+                        | ColumnNotFound(_)
+                        | Decode(_)
+                        | Encode(_)
+                        | TypeNotFound { .. }
+                )
+            ),
+        }
     }
 
     /// The constraint that a row would have broken, where the server names one.
@@ -81,14 +107,7 @@ impl Error {
             Some(code) => {
                 matches!(&code[..2], "08" | "53" | "57") || matches!(&*code, "40001" | "40P01")
             }
-            None => !matches!(
-                self,
-                Self::Unknown { .. }
-                    | Self::Query {
-                        source: DbErr::Json(_) | DbErr::Type(_) | DbErr::Custom(_),
-                        ..
-                    }
-            ),
+            None => !self.is_of_a_value(),
         }
     }
 }
@@ -103,5 +122,25 @@ impl From<Error> for yuantus_domain::Error {
             };
         }
         Self::internal(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_never_will_be_and_who_does_not_answer_may() {
+        let failed = |source: sqlx::Error| {
+            let failed: Result<()> = Err(source).during("read");
+            failed.err().map(|error| error.is_transient())
+        };
+        let decode = || "number out of range".into();
+        let column = sqlx::Error::ColumnDecode { index: "policy".into(), source: decode() };
+        assert_eq!(failed(column), Some(false));
+        assert_eq!(failed(sqlx::Error::Decode(decode())), Some(false));
+        assert_eq!(failed(sqlx::Error::PoolTimedOut), Some(true));
+        let cut = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        assert_eq!(failed(sqlx::Error::Io(cut)), Some(true));
     }
 }
