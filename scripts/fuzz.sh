@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Sends what the OpenAPI document allows, and what it does not, to every route: as a platform
-# administrator, as one who acts for an org, with the keys of a tenant's administrator and of a
-# member, and as nobody. Ends with an error where an answer is a 5xx, is not as the document has
-# it, or does not come.
+# administrator, as one who acts for an org, with keys that may do what a tenant's administrator and
+# what a member may, and as nobody. Ends with an error where an answer is a 5xx, is not as the
+# document has it, or does not come.
 # Usage: scripts/fuzz.sh [EXAMPLES A ROUTE, 5 if not given]
 set -euo pipefail
 shopt -s inherit_errexit
@@ -52,19 +52,16 @@ export YUANTUS_SERVER="$url" YUANTUS_TOKEN="$token" HOME="$directory"
 "$yuantus" tenant create acme
 "$yuantus" org create acme/hq --wait
 
-# key_of TENANT ROLE [--admin]: makes a tenant with a user who is a member of its org hq; prints a
-# key of the user's, which no logout ends. What was fuzzed before may have closed other tenants.
+# key_of TENANT OPTION...: makes a tenant with an administrator and the org hq; prints a key of the
+# administrator's, which no logout ends. What was fuzzed before may have closed
+# other tenants.
 key_of() {
-  local password='a password of the fuzzer'
-  "$yuantus" tenant create "$1" -o name >&2
+  local password='a password of the fuzzer' session
+  printf '%s' "$password" | "$yuantus" tenant create "$1" --admin ann -o name >&2
   "$yuantus" org create "$1/hq" --wait -o name >&2
-  printf '%s' "$password" |
-    "$yuantus" user create "$1" ann "${@:3}" --password-stdin -o name >&2
-  "$yuantus" member add "$1/hq" ann -o name >&2
-  local session
   session="$(curl -fsS "$url/api/v1/auth/login" --json \
     "{\"tenant_id\": \"$1\", \"username\": \"ann\", \"password\": \"$password\"}" | jq -r .access_token)"
-  YUANTUS_TOKEN="$session" "$yuantus" apikey create "$1" fuzz --role "$2" -o json | jq -r .secret
+  YUANTUS_TOKEN="$session" "$yuantus" apikey create "$1" fuzz "${@:2}" -o json | jq -r .secret
 }
 
 config="$PWD/scripts/fuzz.toml"
@@ -81,9 +78,9 @@ fuzz() {
 briefly=(--exclude-path-regex ':(watch|wait)$')
 fuzz 'a platform administrator' "${briefly[@]}" -H "Authorization: Bearer $token"
 fuzz 'one who acts for an org' "${briefly[@]}" -H "Authorization: Bearer $token" -H 'x-tenant-id: acme' -H 'x-org-id: hq'
-key="$(key_of fuzzing-admin tenant_admin --admin)"
-fuzz 'the key of an administrator of a tenant' "${briefly[@]}" -H "X-API-Key: $key" -H 'x-org-id: hq'
-key="$(key_of fuzzing-member member)"
-fuzz 'the key of a member' "${briefly[@]}" -H "X-API-Key: $key" -H 'x-org-id: hq'
+key="$(key_of fuzzing-admin --role tenant_admin)"
+fuzz 'a key for an administrator of a tenant' "${briefly[@]}" -H "X-API-Key: $key" -H 'x-org-id: hq'
+key="$(key_of fuzzing-member --role member --org hq)"
+fuzz 'a key for a member' "${briefly[@]}" -H "X-API-Key: $key" -H 'x-org-id: hq'
 fuzz 'nobody'
 step 'done'

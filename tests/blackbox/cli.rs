@@ -110,7 +110,29 @@ async fn every_verb_does_what_it_says() {
     assert_eq!(Some(&db("current").await), history.last());
     settle(&env).await;
     worker.terminate().await;
+    cancelled_and_retried(&env).await;
     assert_tidy(&env).await;
+}
+
+/// An operation that waits for a worker is cancelled, and asked for again.
+async fn cancelled_and_retried(env: &TestEnv) {
+    let begun = json(env, "backup create acme/hq").await;
+    let id = begun["id"].as_str().expect("id").to_owned();
+    let cancelled = json(env, &format!("op cancel {id}")).await;
+    assert_eq!(
+        (&cancelled["state"], &cancelled["cancel_requested"]),
+        (&"PENDING".into(), &true.into())
+    );
+    let mut worker = env.worker("w", &[]);
+    let ended = say(env, &format!("op wait {id} -o json"), "").await;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("cancelled"), "{}", ended.stderr);
+    assert_eq!(json(env, &format!("op get {id}")).await["state"], "CANCELLED");
+    let again = json(env, &format!("op retry {id}")).await;
+    assert_eq!(again["cancel_requested"], false, "{again}");
+    assert_eq!(answer(env, &format!("op wait {id} -o name")).await, id);
+    assert_eq!(json(env, &format!("op get {id}")).await["state"], "SUCCEEDED");
+    worker.terminate().await;
 }
 
 async fn tenants_and_orgs(env: &TestEnv) {
