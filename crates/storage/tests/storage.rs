@@ -106,7 +106,7 @@ async fn keys_may_be_as_long_as_s3_has_them() {
     assert_eq!(list(format!("{tenant}/data/000")).await.len(), 10);
     assert_eq!(list(format!("{tenant}/y")).await, [long]);
     assert_eq!(list("ten".to_owned()).await.len(), many + 2);
-    assert_eq!(list(format!("{tenant}x")).await, [neighbour.clone()]);
+    assert_eq!(list(format!("{tenant}x")).await, std::slice::from_ref(&neighbour));
     store.delete_prefix(&format!("{tenant}/")).await.unwrap();
     assert_eq!(list(String::new()).await, [neighbour]);
 }
