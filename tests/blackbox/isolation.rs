@@ -229,11 +229,13 @@ async fn nothing_of_one_org_passes_to_another() {
             let case = format!("the role of {tenant}/{org} at {}", other.path());
             assert_eq!(reached.is_ok(), own.path() == other.path(), "{case}");
         }
-        let mut at = own.clone();
-        at.set_path("/yuantus_identity");
-        let refused = PgConnection::connect(at.as_str()).await.map(drop);
-        let code = refused.err().and_then(|e| e.as_database_error()?.code().map(String::from));
-        assert_eq!(code.as_deref(), Some("42501"), "the role of {tenant}/{org}");
+        for closed in ["yuantus_identity", "postgres", "template1"] {
+            let mut at = own.clone();
+            at.set_path(closed);
+            let refused = PgConnection::connect(at.as_str()).await.map(drop);
+            let code = refused.err().and_then(|e| e.as_database_error()?.code().map(String::from));
+            assert_eq!(code.as_deref(), Some("42501"), "the role of {tenant}/{org} at {closed}");
+        }
         let mut role = PgConnection::connect(own.as_str()).await.expect("own database");
         for sql in ["SET ROLE yuantus_tenant_owner", "CREATE ROLE x", "CREATE DATABASE x"] {
             sqlx::query(sql).execute(&mut role).await.expect_err(sql);

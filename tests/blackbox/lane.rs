@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use reqwest::header;
 use serde_json::json;
+use sha2::{Digest, Sha256};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tonic::Code;
 use yuantus_proto::v1::{self, operation::State};
 use yuantus_test_support::{Api, TestEnv};
@@ -150,4 +152,26 @@ async fn watch_until_reason(api: &Api, id: &str) -> String {
         }
     }
     panic!("it ended without a reason");
+}
+
+#[tokio::test]
+async fn what_an_orgs_own_role_calls_its_session_holds_nobody_up() {
+    let env = TestEnv::start().await;
+    let api = env.api().await;
+    let mut worker = env.worker("w", &[]);
+    api.create_tenant("acme").await;
+    for org in ["hq", "victim"] {
+        api.succeed(&api.create_org("acme", org).await).await;
+    }
+    // The name that a later holder of the victim's lane would have.
+    let lane = hex::encode(&Sha256::digest("acme/victim")[..8]);
+    let mut role = PgConnection::connect(&api.connection("acme", "hq").await).await.expect("role");
+    let name = format!("SET application_name = 'yuantus:{lane}:999999999999999999'");
+    sqlx::raw_sql(AssertSqlSafe(name)).execute(&mut role).await.expect("name");
+    api.succeed(&api.create_backup("acme", "victim").await).await;
+    // And nobody ends it.
+    sqlx::raw_sql("SELECT 1").execute(&mut role).await.expect("still there");
+    worker.terminate().await;
+    assert_quiet(&worker, &[]);
+    assert_tidy(&env).await;
 }

@@ -221,7 +221,8 @@ impl LaneSession {
              array(SELECT DISTINCT d.datname::text FROM {SESSIONS} s \
                JOIN pg_database d ON d.oid = s.datid \
                WHERE d.datname IN ({}) AND s.usesysid IS NOT NULL \
-               AND NOT starts_with(coalesce(s.application_name, ''), '{}'))",
+               AND NOT (starts_with(coalesce(s.application_name, ''), '{}') AND s.usesysid = \
+                 (SELECT oid FROM pg_roles WHERE rolname = session_user)))",
             catalog::select(names),
             Literal(role),
             catalog::list(names),

@@ -1,4 +1,5 @@
-//! The two group roles that every tenant database rests on.
+//! The two group roles that every tenant database rests on, and the databases
+//! that come with the server, which tenants' roles have no business in.
 //!
 //! Invariant: nobody logs in as either. `yuantus_tenant_owner` owns databases
 //! and their objects, and migrations run as it; a tenant's own role is a
@@ -26,10 +27,17 @@ const LOOK: &str = "BEGIN; SELECT pg_advisory_xact_lock(7910, 1); \
      SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'yuantus_tenant_owner'), \
        EXISTS (SELECT FROM pg_roles WHERE rolname = 'yuantus_tenant_app'), \
        pg_has_role(current_user, (SELECT oid FROM pg_roles \
-         WHERE rolname = 'yuantus_tenant_owner'), 'USAGE')";
+         WHERE rolname = 'yuantus_tenant_owner'), 'USAGE'), \
+       array(SELECT d.datname::text FROM pg_database d \
+         WHERE d.datname IN (current_database(), 'postgres', 'template1') \
+         AND pg_has_role(current_user, d.datdba, 'USAGE') \
+         AND EXISTS (SELECT FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) \
+           WHERE grantee = 0 AND privilege_type = 'CONNECT'))";
 
 impl Server {
-    /// Makes the group roles and the administrator a member of the owner.
+    /// Makes the group roles and the administrator a member of the owner, and
+    /// takes from the public the right to connect to the maintenance database,
+    /// `postgres` and `template1`, as far as the administrator owns them.
     /// Idempotent, and safe when several do it at once.
     pub async fn bootstrap(&self) -> Result<()> {
         let doing = Doing("make the tenant roles on", self.host());
@@ -54,10 +62,10 @@ impl Server {
 
 /// The statements that are still needed.
 fn missing(rows: &[PgRow], doing: Doing<'_>, user: &str) -> Result<String> {
+    let row = rows.last().ok_or_else(|| doing.failed(sqlx::Error::RowNotFound))?;
+    let failed = |source| doing.failed(source);
     let read = |column: usize| -> Result<bool> {
-        let found = rows.last().ok_or(sqlx::Error::RowNotFound);
-        let found = found.and_then(|row| row.try_get::<Option<bool>, _>(column));
-        Ok(found.map_err(|source| doing.failed(source))?.unwrap_or_default())
+        Ok(row.try_get::<Option<bool>, _>(column).map_err(failed)?.unwrap_or_default())
     };
     let mut sql = String::new();
     for (column, role) in [OWNER_ROLE, APP_ROLE].into_iter().enumerate() {
@@ -67,6 +75,9 @@ fn missing(rows: &[PgRow], doing: Doing<'_>, user: &str) -> Result<String> {
     }
     if !read(2)? {
         sql += &format!("GRANT {OWNER_ROLE} TO {}; ", Identifier::new(user)?);
+    }
+    for open in row.try_get::<Vec<String>, _>(3).map_err(failed)? {
+        sql += &format!("REVOKE CONNECT ON DATABASE {} FROM PUBLIC; ", Identifier::new(&open)?);
     }
     Ok(sql)
 }

@@ -126,7 +126,8 @@ impl LaneSession {
 }
 
 /// One round trip: take the name, end earlier holders and wait for their end,
-/// try the lock.
+/// try the lock. Holders log in as the administrator, as we do: whatever
+/// anybody else calls a session of theirs means nothing.
 fn take(tag: &LaneTag) -> String {
     let (prefix, epoch, key) = (tag.prefix(), tag.epoch(), tag.key());
     format!(
@@ -134,7 +135,8 @@ fn take(tag: &LaneTag) -> String {
          WITH lane AS MATERIALIZED ( \
            SELECT pid, split_part(application_name, ':', 3)::bigint AS epoch \
            FROM {SESSIONS} \
-           WHERE application_name ~ '^{prefix}[0-9]{{1,18}}$' AND pid <> pg_backend_pid()), \
+           WHERE application_name ~ '^{prefix}[0-9]{{1,18}}$' AND pid <> pg_backend_pid() \
+           AND usesysid = (SELECT oid FROM pg_roles WHERE rolname = session_user)), \
          ended AS MATERIALIZED ( \
            SELECT pg_terminate_backend(pid, 5000) AS gone FROM lane WHERE epoch < {epoch}) \
          SELECT (SELECT max(epoch) FROM lane), (SELECT coalesce(bool_and(gone), true) FROM ended); \
