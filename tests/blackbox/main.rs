@@ -16,6 +16,7 @@ mod context;
 mod contract;
 mod crash;
 mod customer;
+mod damage;
 mod data;
 mod dev;
 mod docs;

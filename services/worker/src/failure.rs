@@ -50,6 +50,18 @@ pub(crate) fn reading(error: yuantus_backup::Error) -> StepError {
     of(error.is_transient(), ("STORAGE_UNAVAILABLE", DAMAGED), error)
 }
 
+/// A failure to load a dump: the server's, or that of whoever reads the dump.
+pub(crate) fn loading(error: yuantus_postgres::Error) -> StepError {
+    use yuantus_postgres::Error::Input;
+    match error {
+        Input { database, source } => match source.downcast() {
+            Ok(error) => reading(error),
+            Err(source) => postgres(Input { database, source }),
+        },
+        error => postgres(error),
+    }
+}
+
 /// A failure to open or seal a secret.
 pub(crate) fn auth(error: yuantus_auth::Error) -> StepError {
     StepError::fail("SECRET_UNUSABLE", error)

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use pbjson_types::{Struct, Timestamp, value::Kind};
+use secrecy::SecretString;
 use serde_json::Value;
 use uuid::Uuid;
 use yuantus_auth::{Role, caller, tenancy::TenantFacts};
@@ -201,6 +202,8 @@ pub(super) fn backup(row: entity::backup::Model) -> Result<v1::Backup> {
     let (shown, manifest) = match state {
         BackupState::Creating => (State::Creating, None),
         BackupState::Failed => (State::Failed, None),
+        // Nothing else is ever said of a complete one.
+        BackupState::Complete if !row.reason.is_empty() => (State::Damaged, row.manifest),
         BackupState::Complete => (State::Complete, row.manifest),
     };
     Ok(v1::Backup {
@@ -292,4 +295,12 @@ fn value(value: Value) -> pbjson_types::Value {
         object @ Value::Object(_) => Kind::StructValue(structure(object)),
     };
     pbjson_types::Value { kind: Some(kind) }
+}
+
+/// A password that somebody gives.
+pub fn password(field: &'static str, password: String) -> Result<SecretString> {
+    if password.is_empty() {
+        return Err(Error::invalid(field, "must not be empty"));
+    }
+    Ok(password.into())
 }

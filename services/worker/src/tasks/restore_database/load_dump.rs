@@ -43,11 +43,11 @@ impl Step<Deps> for LoadDump {
         let access = deps.server.access(&incoming, lane.tag());
         let repository = repository(deps, run, &input.source, &prefix).await?;
         let dump = repository.open_dump(&manifest.snapshot_id, &manifest.dump_path).await;
-        let dump = dump.map_err(failure::backup)?;
+        let dump = dump.map_err(failure::reading)?;
         let total = manifest.dump_bytes;
         with_progress(run, "bytes", |reporter| async {
             let dump = Counted::new(dump, move |bytes| reporter.report(bytes, total));
-            restore::load(&access, &deps.tools, dump).await.map_err(failure::postgres)
+            restore::load(&access, &deps.tools, dump).await.map_err(failure::loading)
         })
         .await?;
         crashpoint!("RestoreDatabase.load_dump.after_load");

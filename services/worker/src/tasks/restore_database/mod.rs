@@ -16,7 +16,11 @@ use yuantus_operations::{CleanUp, Run, Step, StepError, Task};
 use yuantus_postgres::Kind;
 
 use super::create_backup::{recorded, repository};
-use crate::{Deps, failure, names};
+use crate::{
+    Deps,
+    failure::{self, DAMAGED},
+    names,
+};
 
 pub(super) struct RestoreDatabase;
 
@@ -58,6 +62,9 @@ impl Task<Deps> for RestoreDatabase {
         why: &str,
     ) -> Result<(), StepError> {
         let input: Restore = run.input()?;
+        if run.error_reason() == DAMAGED {
+            for_org(&input.source).doubt_backup(txn, input.backup_id, why).await?;
+        }
         if input.creates_org {
             for_org(run.key()).fail_provisioning(txn, why).await?;
         }
