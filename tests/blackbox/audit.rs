@@ -24,7 +24,7 @@ fn reads(method: &MethodDescriptor) -> bool {
 
 /// Whether an RPC is about the caller's own session, which takes one.
 fn is_of_a_session(name: &str) -> bool {
-    ["Logout", "RevokeSession", "SwitchOrg"].contains(&name)
+    ["ChangePassword", "Logout", "RevokeSession", "SwitchOrg"].contains(&name)
 }
 
 /// A request of an RPC that changes something, once `world` is there. An RPC
@@ -40,6 +40,7 @@ fn change(name: &str, world: &World) -> Value {
         "UpdateUser" => json!({"tenant_id": "acme", "user_id": world.bob, "email": "b@acme"}),
         "ResetPassword" => json!({"tenant_id": "acme", "user_id": world.bob, "password": "x"}),
         "DeleteUser" => json!({"tenant_id": "acme", "user_id": world.carl}),
+        "ChangePassword" => json!({"current_password": "secret", "password": "secret"}),
         "Logout" => json!({}),
         "SwitchOrg" => json!({"org_id": "hq"}),
         "RevokeSession" => json!({"session_id": world.session}),

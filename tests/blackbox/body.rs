@@ -174,3 +174,38 @@ async fn problems_read_well() {
     }
     "#);
 }
+
+#[tokio::test]
+async fn a_field_that_is_null_is_one_that_is_not_given() {
+    let env = TestEnv::start().await;
+    let mut api = env.api().await;
+    let http = Client::new();
+    let send = async |method: Method, path: &str, body: Value| -> (u16, Value) {
+        let request = http.request(method, format!("{}{path}", api.url)).json(&body);
+        let answer = request.send().await.expect("answer");
+        (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    };
+    let tenant = json!({"id": "acme", "name": null, "plan": null, "admin_username": "ann",
+        "admin_password": "the password of ann", "admin_email": null, "request_id": null});
+    let (status, acme) = send(Method::POST, "/api/v1/tenants", tenant).await;
+    assert_eq!((status, &acme["name"], &acme["plan"]), (200, &json!("acme"), &json!("basic")));
+    let login = json!({"tenant_id": "acme", "username": "ann", "email": null, "org_id": null,
+        "password": "the password of ann"});
+    assert_eq!(send(Method::POST, "/api/v1/auth/login", login).await.0, 200);
+    let bare = json!({"id": "beta", "name": null, "is_active": null, "create_default_org": false,
+        "default_org_id": null, "admin_username": null});
+    let (status, beta) = send(Method::POST, "/api/v1/admin/tenants", bare).await;
+    assert_eq!((status, &beta["is_active"]), (200, &json!(true)), "{beta}");
+    let (status, same) =
+        send(Method::PATCH, "/api/v1/tenants/acme", json!({"name": null, "is_active": null})).await;
+    assert_eq!((status, &same["name"]), (200, &json!("acme")));
+    // What is the client's own stays as it is.
+    let policy = json!({"limit": null, "days": [null, 1]});
+    let path = "/api/v1/tenants/acme/policies/payments";
+    let (status, kept) = send(Method::PUT, path, json!({"policy": policy})).await;
+    assert_eq!((status, &kept["policy"]), (200, &json!({"limit": null, "days": [null, 1.0]})));
+    let (status, missing) = send(Method::POST, "/api/v1/tenants", json!({"id": null})).await;
+    assert_eq!((status, &missing["field"]), (400, &json!("id")));
+    api.child.terminate().await;
+    assert_quiet(&api.child, &[]);
+}

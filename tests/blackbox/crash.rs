@@ -3,10 +3,12 @@
 //! twice.
 
 use std::{
+    collections::BTreeSet,
     fs,
     time::{Duration, Instant},
 };
 
+use yuantus_domain::OperationType;
 use yuantus_proto::v1;
 use yuantus_test_support::{Api, TestEnv, backup_id};
 
@@ -15,8 +17,20 @@ use crate::{
     world::{assert_usable, database, fill, fingerprint},
 };
 
+/// The operations of the matrix: each has tests here that walk its points,
+/// and is among those that are run twice and undone.
+const MATRIX: [&str; 5] =
+    ["CreateBackup", "CreateDatabase", "MigrateDatabase", "RestoreDatabase", "VerifyBackup"];
+
+#[test]
+fn no_operation_is_missing() {
+    let all: BTreeSet<&str> = OperationType::ALL.iter().map(|kind| kind.as_str()).collect();
+    assert_eq!(all, BTreeSet::from(MATRIX));
+}
+
 /// The crash points of one operation.
 fn points(operation: &str) -> Vec<String> {
+    assert!(MATRIX.contains(&operation), "{operation}");
     let all = yuantus_worker::tasks::registry().crash_points();
     let points: Vec<_> =
         all.into_iter().filter(|p| p.starts_with(&format!("{operation}."))).collect();
@@ -223,6 +237,48 @@ async fn restore_database_converges_from_every_crash_point() {
     assert_tidy(&env).await;
 }
 
+/// Asks for a restore of acme/hq's backup elsewhere.
+async fn restore_to(api: &Api, backup: &str, tenant: &str, org: &str) -> v1::Operation {
+    let request = v1::RestoreBackupRequest {
+        tenant_id: "acme".into(),
+        org_id: "hq".into(),
+        backup_id: backup.to_owned(),
+        target_tenant_id: tenant.to_owned(),
+        target_org_id: org.to_owned(),
+        ..Default::default()
+    };
+    api.backups().restore_backup(request).await.expect("restore").into_inner()
+}
+
+#[tokio::test]
+async fn restoring_elsewhere_converges_from_every_crash_point() {
+    let env = TestEnv::start().await;
+    let api = env.api().await;
+    api.create_tenant("acme").await;
+    let create = api.create_org("acme", "hq").await;
+    let mut worker = env.worker("w", &[]);
+    api.succeed(&create).await;
+    let name = database("acme", "hq");
+    fill(&env, &name, 500).await;
+    let before = fingerprint(&env, &name).await;
+    let backup = api.create_backup("acme", "hq").await;
+    api.succeed(&backup).await;
+    worker.terminate().await;
+    for (number, point) in points("RestoreDatabase").iter().enumerate() {
+        // By turns another org, and a new tenant.
+        let (tenant, org) = match number % 2 {
+            0 => ("acme".to_owned(), format!("copy-{number}")),
+            _ => (format!("new-{number}"), "hq".to_owned()),
+        };
+        let operation = restore_to(&api, backup_id(&backup), &tenant, &org).await;
+        crash_and_converge(&env, &api, &operation, point, &[]).await;
+        assert_eq!(fingerprint(&env, &database(&tenant, &org)).await, before, "{point}");
+        assert_usable(&api, &tenant, &org).await;
+    }
+    assert_eq!(fingerprint(&env, &name).await, before);
+    assert_tidy(&env).await;
+}
+
 #[tokio::test]
 async fn every_step_run_twice_changes_nothing() {
     let env = TestEnv::start().await;
@@ -243,6 +299,8 @@ async fn every_step_run_twice_changes_nothing() {
     api.succeed(&api.restore("acme", "hq", backup_id(&backup)).await).await;
     assert_eq!(fingerprint(&env, &name).await, before);
     assert_usable(&api, "acme", "hq").await;
+    api.succeed(&restore_to(&api, backup_id(&backup), "new", "hq").await).await;
+    assert_eq!(fingerprint(&env, &database("new", "hq")).await, before);
     assert_tidy(&env).await;
 }
 

@@ -115,7 +115,7 @@ async fn reached(request: RequestBuilder) -> Vec<String> {
 #[tokio::test]
 async fn nginx_lets_the_right_tenant_pass_with_facts_and_nobody_else() {
     let env = locked().await;
-    let api = env.api().await;
+    let api = env.api_with(&[("YUANTUS_TRUSTED_PROXIES", "127.0.0.1")]).await;
     let _worker = env.worker("w", &[]);
     let platform = login(&api, "platform", "root", ADMIN_PASSWORD).await;
     let acme = json!({"id": "acme", "admin_username": "ann",
@@ -144,6 +144,25 @@ async fn nginx_lets_the_right_tenant_pass_with_facts_and_nobody_else() {
         ("X-Original-Host", "other.example.com"),
     ];
     assert_eq!(reached(nginx.ask(&ann, &spoofed)).await, facts, "what is spoofed is overwritten");
+
+    // Who refused requests came from is nginx's word, not the client's.
+    let forged =
+        [("x-tenant-id", "other"), ("x-forwarded-for", "203.0.113.66"), ("user-agent", "forger")];
+    assert_eq!(answer(nginx.ask(&ann, &forged)).await.status(), 403);
+    let sql = "SELECT client_ip FROM audit_logs WHERE user_agent = 'forger'";
+    let mut identity = env.identity().await;
+    let told = async {
+        loop {
+            let from: Option<String> =
+                sqlx::query_scalar(sql).fetch_optional(&mut identity).await.expect(sql);
+            if let Some(from) = from {
+                break from;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let told = tokio::time::timeout(PATIENCE, told).await.expect("in the audit trail");
+    assert_eq!(told, "127.0.0.1");
 
     for (token, headers, expected) in [
         ("nonsense", &hq[..], 401),

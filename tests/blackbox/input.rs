@@ -53,7 +53,7 @@ fn good(method: &MethodDescriptor) -> Value {
             "name" => "Ann",
             "area" => "payments",
             "username" => "ann",
-            "password" => "secret",
+            "password" | "current_password" => "secret",
             _ => continue,
         };
         request[field.name()] = value.into();
@@ -211,7 +211,7 @@ fn bad_values(method: &MethodDescriptor, field: &str) -> Vec<(Value, Rule)> {
         "since" | "until" => {
             let rule = "must be a time such as 2026-01-31T12:00:00Z, or a date, since 1970";
             let name = if field == "since" { "since" } else { "until" };
-            let odd = ["yesterday", "1", "2026-13-01", "1969-12-31", "2026-01-01T00:00:00"];
+            let odd = ["yesterday", "1", "2026-13-01", "1969-12-31", "2026-01-01T25:00:00"];
             named(name, texts(&odd, rule))
         }
         "timeout_seconds" => {
@@ -243,6 +243,7 @@ fn bad_values(method: &MethodDescriptor, field: &str) -> Vec<(Value, Rule)> {
             named("email", texts(&["ann", "a@b@c", "a b@c"], rule))
         }
         "password" => named("password", texts(&[""], "must not be empty")),
+        "current_password" => named("current_password", texts(&[""], "must not be empty")),
         _ => Vec::new(),
     }
 }

@@ -69,6 +69,13 @@ async fn a_host_says_whom_one_logs_in_to() {
         let refused = problem(at(&api, host, platform, &owner).await, 403).await;
         assert_eq!(refused["reason"], "NOT_A_PLATFORM_HOST", "{host}");
     }
+    let made = Client::new().post(format!("{}/api/v1/platform/tenants", api.url));
+    let made = made.bearer_auth(token).json(&json!({"id": "gamma"}));
+    let there = made.try_clone().expect("request").header("host", "admin.example.com");
+    let there: Value = there.send().await.expect("answer").json().await.expect("JSON");
+    assert_eq!((&there["id"], &there["status"]), (&json!("gamma"), &json!("ACTIVE")));
+    let elsewhere = problem(made.send().await.expect("answer"), 403).await;
+    assert_eq!(elsewhere["reason"], "NOT_A_PLATFORM_HOST");
     let status = call(&api, None, "LoginToPlatform", owner).await.expect_err("not at this host");
     assert_eq!(refusal(&status, Code::PermissionDenied), "NOT_A_PLATFORM_HOST");
 

@@ -1,13 +1,13 @@
 //! Users: made, listed, changed and deleted by their own tenant's
 //! administrators and by nobody else's.
 
-use reqwest::Method;
+use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
 use crate::{
-    authentication::{call, locked},
-    people::{PASSWORD, Person, fields, tenant_with_ann},
-    problem::refusal,
+    authentication::{call, locked, login},
+    people::{PASSWORD, Person, SOON, fields, tenant_with_ann},
+    problem::{problem, refusal},
     quiet::assert_quiet,
 };
 
@@ -155,6 +155,44 @@ async fn a_password_that_was_reset_is_the_only_one() {
         .await
         .expect("audit");
     assert_eq!(actions, ["user.create", "user.reset_password"]);
+}
+
+#[tokio::test]
+async fn whoever_knows_the_own_password_changes_it() {
+    const NEW: &str = "another battery staple";
+    let env = locked().await;
+    let api = env.api().await;
+    let root = Person::root(&api).await;
+    tenant_with_ann(&api, &root, "acme").await;
+    let ann = Person::user(&api, "acme", "ann").await;
+    let change = "/api/v1/auth/change-password";
+    let body = |current: &str, new: &str| json!({"current_password": current, "password": new});
+    let (_, detail) = ann.refused(Method::POST, change, body("guessed", NEW), 400).await;
+    assert_eq!(detail, "current_password is not the password");
+    let nobody = Person::with(&api, "");
+    nobody.refused(Method::POST, change, body(PASSWORD, NEW), 401).await;
+    let key = ann.post("/api/v1/admin/api-keys", json!({"name": "ci", "role": "tenant_admin"}));
+    let key = key.await["secret"].as_str().expect("secret").to_owned();
+    let request = Client::new().post(format!("{}{change}", api.url)).header("x-api-key", key);
+    let answer = request.json(&body(PASSWORD, NEW)).send().await.expect("answer");
+    assert_eq!(problem(answer, 403).await["detail"], "only users have passwords");
+
+    ann.post(change, body(PASSWORD, NEW)).await;
+    let out = async {
+        while ann.send(Method::GET, "/api/v1/auth/me", &Value::Null).await.status() != 401 {}
+    };
+    tokio::time::timeout(SOON, out).await.expect("all sessions are over");
+    let old = json!({"tenant_id": "acme", "username": "ann", "password": PASSWORD});
+    nobody.refused(Method::POST, "/api/v1/auth/login", old, 401).await;
+    let token = login(&api, "acme", "ann", NEW).await;
+    // At the command line, and back again.
+    let more = [("YUANTUS_SERVER", &*api.url), ("YUANTUS_TOKEN", &*token)];
+    let line = ["user", "change-password", "--password-stdin"];
+    env.cli(&line, &more, &format!("{NEW}\n{PASSWORD}\n")).await.succeeded();
+    Person::user(&api, "acme", "ann").await;
+    let sql = "SELECT count(*) FROM audit_logs WHERE action = 'user.change_password'";
+    let told: i64 = sqlx::query_scalar(sql).fetch_one(&mut env.identity().await).await.expect(sql);
+    assert_eq!(told, 2);
 }
 
 #[tokio::test]

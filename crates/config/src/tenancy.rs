@@ -12,4 +12,6 @@ pub struct Tenancy {
     pub platform_hosts: Vec<String>,
     /// Subdomains that are no tenant's.
     pub reserved_subdomains: Vec<String>,
+    /// The tenant that platform administrators belong to.
+    pub platform_tenant_id: String,
 }

@@ -33,6 +33,7 @@ const NAMES: &[(&str, &str)] = &[
     ("YUANTUS_NODE_ID", "worker.node_id"),
     ("YUANTUS_PLATFORM_ADMIN_ENABLED", "auth.platform_admin_enabled"),
     ("YUANTUS_PLATFORM_HOSTS", "tenancy.platform_hosts"),
+    ("YUANTUS_PLATFORM_TENANT_ID", "tenancy.platform_tenant_id"),
     ("YUANTUS_PORT", "server.port"),
     ("YUANTUS_PREVIOUS_JWT_SECRETS", "auth.previous_jwt_secrets"),
     ("YUANTUS_RESERVED_SUBDOMAINS", "tenancy.reserved_subdomains"),

@@ -16,6 +16,12 @@ impl PageSize {
         }
     }
 
+    /// Reads `page_size` of a request for what is wanted whole, as far as one
+    /// page goes, where nobody says otherwise.
+    pub fn parse_or_all(size: i32) -> Result<Self> {
+        Self::parse(if size == 0 { 1000 } else { size })
+    }
+
     /// The size.
     pub fn get(self) -> usize {
         self.0 as usize

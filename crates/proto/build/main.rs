@@ -33,8 +33,9 @@ const FILES: [&str; 15] = [
 
 /// Messages that hold a password, a token or a key: their `Debug` is written
 /// by hand in `src/redacted.rs`.
-const SECRET: [&str; 11] = [
+const SECRET: [&str; 12] = [
     "BackupKey",
+    "ChangePasswordRequest",
     "Connection",
     "CreateApiKeyResponse",
     "CreateTenantRequest",

@@ -34,6 +34,7 @@ mod handshake;
 mod headers;
 mod hosts;
 pub mod metrics;
+mod nulls;
 pub mod openapi;
 mod problem;
 mod proxies;

@@ -17,7 +17,7 @@ use crate::{
     adapters::{self, Ask, Asked},
     admission, conditional,
     front::{Front, Reply, record_caller},
-    headers, hosts,
+    headers, hosts, nulls,
     problem::Problem,
     request::RequestFacts,
     rest_error,
@@ -77,7 +77,7 @@ impl Front {
             return Reply::served(answered.unwrap_or_else(refused), caller);
         }
         let readable = matches!(parts.method, Method::GET | Method::HEAD);
-        let call = (self.rest)(rest_call(parts, body));
+        let call = (self.rest)(rest_call(parts, nulls::without(body)));
         let answered = CALLER.scope(Arc::clone(&caller), call).await;
         Reply::served(respond(answered, readable, &facts.request_id), caller)
     }

@@ -19,7 +19,7 @@ use yuantus_identity::{
     },
 };
 
-use super::{App, Page, audit, page};
+use super::{App, Page, audit, page, user::user_name};
 
 /// A token and whose it is.
 #[derive(Debug)]
@@ -143,6 +143,27 @@ impl App {
             self.record_refusal("login.fail", tenant.as_str(), "auth", details, username);
             error.into()
         })
+    }
+
+    /// Gives the caller another password, and ends all sessions. Guesses of
+    /// the present one count as attempts to log in.
+    pub async fn change_password(&self, current: &SecretString, new: &SecretString) -> Result<()> {
+        let principal = caller::principal()?;
+        let tenant = TenantId::parse("tenant_id", &principal.tenant)?;
+        let user = match principal.kind {
+            Kind::User => for_tenant(&tenant).user(&self.db, principal.user_id).await?,
+            _ => None,
+        };
+        let user = user.ok_or_else(|| Error::denied("only users have passwords"))?;
+        let account = user.id.to_string();
+        self.attempt(&tenant, &user.username, self.attempts.at_account(tenant.as_str(), &account))?;
+        if !self.passwords.verify(current, &user.password_hash).await? {
+            let (target, about) = (user_name(&tenant, user.id), &user.username);
+            let details = json!({ "username": user.username, "reason": "wrong password" });
+            self.record_refusal("login.fail", tenant.as_str(), &target, details, about);
+            return Err(Error::invalid("current_password", "is not the password"));
+        }
+        self.set_password(&tenant, &user, new, "user.change_password").await.map(drop)
     }
 
     /// A token of the caller's session for another org.

@@ -2,7 +2,7 @@
 
 use std::{pin::Pin, str::FromStr};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use futures::{Stream, StreamExt};
 use tonic::{Request, Response, Status};
 use yuantus_audit::{Report, Retention};
@@ -98,10 +98,12 @@ fn time(field: &'static str, given: &str) -> Result<DateTime<Utc>> {
         let date = NaiveDate::from_str(given).ok()?;
         Some(date.and_hms_opt(0, 0, 0)?.and_utc())
     };
+    // A time without a zone, as many a program writes it, is of UTC.
+    let plain = || Some(NaiveDateTime::from_str(given).ok()?.and_utc());
     let time = DateTime::parse_from_rfc3339(given).ok().map(|time| time.to_utc());
     // Beyond these years PostgreSQL's times and ours differ.
     let common = |time: &DateTime<Utc>| (0..=253_402_300_799).contains(&time.timestamp());
-    time.or_else(date).filter(common).ok_or_else(|| {
+    time.or_else(plain).or_else(date).filter(common).ok_or_else(|| {
         Error::invalid(field, "must be a time such as 2026-01-31T12:00:00Z, or a date, since 1970")
     })
 }

@@ -1,6 +1,6 @@
 //! `AuthService`.
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tonic::{Request, Response};
 use yuantus_auth::caller;
 use yuantus_domain::{
@@ -8,14 +8,14 @@ use yuantus_domain::{
 };
 use yuantus_proto::v1::{self, auth_service_server::AuthService};
 
-use super::status::{Answer, status};
+use super::{
+    convert,
+    status::{Answer, status},
+};
 use crate::app::{
     App,
     auth::{Login, Who},
 };
-
-/// How many orgs are listed where nobody says: who has them wants them all.
-const ALL: i32 = 1000;
 
 /// Serves logins.
 #[derive(Clone)]
@@ -46,13 +46,6 @@ fn who(username: &str, email: &str) -> Result<Who> {
     }
 }
 
-fn password(password: String) -> Result<SecretString> {
-    if password.is_empty() {
-        return Err(Error::invalid("password", "must not be empty"));
-    }
-    Ok(password.into())
-}
-
 fn tokens(login: Login) -> v1::LoginResponse {
     v1::LoginResponse {
         access_token: login.token.expose_secret().to_owned(),
@@ -70,7 +63,7 @@ impl AuthService for Auth {
         let request = request.into_inner();
         let tenant = tenant(&request.tenant_id).map_err(status)?;
         let who = who(&request.username, &request.email).map_err(status)?;
-        let password = password(request.password).map_err(status)?;
+        let password = convert::password("password", request.password).map_err(status)?;
         let org = match request.org_id.as_str() {
             "" => None,
             id => Some(OrgId::parse("org_id", id).map_err(status)?),
@@ -86,7 +79,7 @@ impl AuthService for Auth {
         let request = request.into_inner();
         let tenant = tenant(PLATFORM).map_err(status)?;
         let who = who(&request.username, &request.email).map_err(status)?;
-        let password = password(request.password).map_err(status)?;
+        let password = convert::password("password", request.password).map_err(status)?;
         let login = self.0.login(&tenant, &who, &password, None).await.map_err(status)?;
         Ok(Response::new(tokens(login)))
     }
@@ -96,8 +89,7 @@ impl AuthService for Auth {
         request: Request<v1::ListOwnOrgsRequest>,
     ) -> Answer<v1::ListOwnOrgsResponse> {
         let request = request.get_ref();
-        let size = if request.page_size == 0 { ALL } else { request.page_size };
-        let size = PageSize::parse(size).map_err(status)?;
+        let size = PageSize::parse_or_all(request.page_size).map_err(status)?;
         let (tenant, page) =
             self.0.list_own_orgs(size, &request.page_token).await.map_err(status)?;
         let principal = caller::principal().map_err(status)?;
@@ -138,6 +130,18 @@ impl AuthService for Auth {
     async fn logout(&self, _request: Request<v1::LogoutRequest>) -> Answer<v1::LogoutResponse> {
         self.0.logout().await.map_err(status)?;
         Ok(Response::new(v1::LogoutResponse {}))
+    }
+
+    async fn change_password(
+        &self,
+        request: Request<v1::ChangePasswordRequest>,
+    ) -> Answer<v1::ChangePasswordResponse> {
+        let request = request.into_inner();
+        let current =
+            convert::password("current_password", request.current_password).map_err(status)?;
+        let new = convert::password("password", request.password).map_err(status)?;
+        self.0.change_password(&current, &new).await.map_err(status)?;
+        Ok(Response::new(v1::ChangePasswordResponse {}))
     }
 
     async fn get_me(&self, _request: Request<v1::GetMeRequest>) -> Answer<v1::Me> {

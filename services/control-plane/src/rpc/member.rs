@@ -46,7 +46,7 @@ impl MemberService for Members {
     ) -> Answer<v1::ListMembersResponse> {
         let request = request.into_inner();
         let key = org_key(&request.tenant_id, &request.org_id).map_err(status)?;
-        let size = PageSize::parse(request.page_size).map_err(status)?;
+        let size = PageSize::parse_or_all(request.page_size).map_err(status)?;
         let listed = self.0.list_members(&key, size, &request.page_token).await;
         let listed = listed.map_err(status)?;
         let items = listed.page.items.into_iter().map(convert::member).collect::<Result<_>>();

@@ -1,8 +1,7 @@
 //! `UserService`.
 
-use secrecy::SecretString;
 use tonic::{Request, Response};
-use yuantus_domain::{Email, Error, PageSize, Result, Username};
+use yuantus_domain::{Email, PageSize, Result, Username};
 use yuantus_proto::v1::{self, user_service_server::UserService};
 
 use super::{
@@ -24,7 +23,7 @@ fn parse_create(request: v1::CreateUserRequest) -> Result<CreateUser> {
     Ok(CreateUser {
         tenant,
         username,
-        password: new_password(request.password)?,
+        password: convert::password("password", request.password)?,
         email: Email::parse_optional("email", &request.email)?,
         is_superuser: request.is_superuser,
         id: (request.user_id != 0).then_some(request.user_id),
@@ -39,13 +38,6 @@ fn parse_update(request: &v1::UpdateUserRequest) -> Result<UpdateUser> {
         is_superuser: request.is_superuser,
         name: request.name.clone(),
     })
-}
-
-fn new_password(password: String) -> Result<SecretString> {
-    if password.is_empty() {
-        return Err(Error::invalid("password", "must not be empty"));
-    }
-    Ok(password.into())
 }
 
 #[tonic::async_trait]
@@ -71,7 +63,7 @@ impl UserService for Users {
     ) -> Answer<v1::ListUsersResponse> {
         let request = request.into_inner();
         let tenant = convert::tenant_id(&request.tenant_id).map_err(status)?;
-        let size = PageSize::parse(request.page_size).map_err(status)?;
+        let size = PageSize::parse_or_all(request.page_size).map_err(status)?;
         let listed = self.0.list_users(&tenant, size, &request.page_token).await;
         let listed = listed.map_err(status)?;
         let items = listed.page.items.into_iter().map(convert::user).collect::<Result<_>>();
@@ -103,7 +95,7 @@ impl UserService for Users {
     async fn reset_password(&self, request: Request<v1::ResetPasswordRequest>) -> Answer<v1::User> {
         let request = request.into_inner();
         let tenant = convert::tenant_id(&request.tenant_id).map_err(status)?;
-        let password = new_password(request.password).map_err(status)?;
+        let password = convert::password("password", request.password).map_err(status)?;
         let user = self.0.reset_password(&tenant, request.user_id, &password).await;
         Ok(Response::new(user.and_then(convert::user).map_err(status)?))
     }

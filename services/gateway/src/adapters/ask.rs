@@ -6,12 +6,12 @@ use bytes::Bytes;
 use http::{Method, header, request::Parts};
 use rest_over_grpc::transcoding::TranscodeResponse;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use yuantus_auth::{Caller, caller::CALLER};
 use yuantus_domain::{Error, OrgKey, TenantId};
 
 use crate::{
-    admission, front::Front, hosts, problem::Problem, request::RequestFacts, rest_error,
+    admission, front::Front, hosts, nulls, problem::Problem, request::RequestFacts, rest_error,
     services::RestCall,
 };
 
@@ -60,6 +60,12 @@ impl Ask<'_> {
 
     /// The body's fields.
     pub fn fields<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        let body = nulls::without(self.asked.body.clone());
+        serde_json::from_slice(&body).map_err(|error| rest_error::body(&error))
+    }
+
+    /// The body where it is an object of the client's own.
+    pub fn object(&self) -> Result<Map<String, Value>, Problem> {
         serde_json::from_slice(&self.asked.body).map_err(|error| rest_error::body(&error))
     }
 

@@ -3,7 +3,7 @@
 
 use axum::body::Body;
 use http::{Method, Response, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Adapter, Ask, done, json_of, message, route, rpc};
 use crate::problem::Problem;
@@ -47,8 +47,7 @@ async fn get(ask: &Ask<'_>) -> Result<Response<Body>, Problem> {
 }
 
 async fn put(ask: &Ask<'_>) -> Result<Response<Body>, Problem> {
-    let policy: serde_json::Map<String, Value> = ask.fields()?;
-    let body = json!({"policy": policy});
+    let body = json!({"policy": ask.object()?});
     let policy = ask.call(rpc::UPDATE_POLICY, &Method::PUT, target(ask)?, Some(&body)).await?;
     Ok(json_of(StatusCode::OK, &policy))
 }

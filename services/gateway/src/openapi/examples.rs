@@ -43,7 +43,7 @@ pub fn of(field: &str, schema: &Value) -> Option<Value> {
         "username" | "admin_username" => "ann".into(),
         "name" => "Acme Inc.".into(),
         "email" | "admin_email" => "ann@acme.example".into(),
-        "password" | "admin_password" => "correct horse battery staple".into(),
+        "password" | "current_password" | "admin_password" => "correct horse battery staple".into(),
         "database" => "yuantus_mt_pg__acme__hq".into(),
         "host" => "db.example.org".into(),
         "port" => 5432.into(),

@@ -17,6 +17,7 @@ pub fn required(message: &str) -> &'static [&'static str] {
     match message {
         "CreateTenantRequest" | "CreateOrgRequest" => &["id"],
         "LoginRequest" | "LoginToPlatformRequest" | "ResetPasswordRequest" => &["password"],
+        "ChangePasswordRequest" => &["current_password", "password"],
         "RefreshTokenRequest" => &["refresh_token"],
         "CreateUserRequest" => &["username", "password"],
         "CreateCustomerRequest" | "CreateApiKeyRequest" => &["name"],
@@ -56,7 +57,7 @@ fn limit(message: &str, field: &str, required: bool) -> Option<Value> {
         "user_id" if required => json!({"minimum": 1}),
         "user_id" => json!({"minimum": 0}),
         "username" | "admin_username" => json!({"pattern": whole(USERNAME, required)}),
-        "password" | "admin_password" => {
+        "password" | "current_password" | "admin_password" => {
             json!({"minLength": usize::from(required), "maxLength": 1024, "format": "password"})
         }
         // Nothing, or somebody at one host.

@@ -373,6 +373,13 @@ impl AuthService for Fake {
         self.answer("AuthService/RefreshToken")
     }
 
+    async fn change_password(
+        &self,
+        _: Request<ChangePasswordRequest>,
+    ) -> Answer<ChangePasswordResponse> {
+        self.answer("AuthService/ChangePassword")
+    }
+
     async fn logout(&self, _: Request<LogoutRequest>) -> Answer<LogoutResponse> {
         self.answer("AuthService/Logout")
     }

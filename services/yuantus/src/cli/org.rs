@@ -48,7 +48,7 @@ pub(crate) enum Command {
         #[arg(value_name = "TENANT/ORG", value_parser = org_key)]
         org: OrgKey,
     },
-    /// Open psql on an org's database
+    /// Open psql on an org's database; ends with psql's own exit code
     Connect {
         /// The org
         #[arg(value_name = "TENANT/ORG", value_parser = org_key)]

@@ -4,8 +4,8 @@
 use clap::{Args, Subcommand};
 use yuantus_domain::TenantId;
 use yuantus_proto::v1::{
-    CreateUserRequest, DeleteUserRequest, GetUserRequest, ListUsersRequest, ResetPasswordRequest,
-    UpdateUserRequest, User,
+    ChangePasswordRequest, CreateUserRequest, DeleteUserRequest, GetUserRequest, ListUsersRequest,
+    ResetPasswordRequest, UpdateUserRequest, User,
 };
 
 use crate::{
@@ -73,6 +73,12 @@ pub(crate) enum Command {
         #[command(flatten)]
         which: Which,
         /// Read the password from stdin
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Give yourself another password, and log out everywhere
+    ChangePassword {
+        /// Read the present password from stdin, and the new one from its next line
         #[arg(long)]
         password_stdin: bool,
     },
@@ -148,6 +154,15 @@ impl Command {
                     password: read_new_password(password_stdin, &of)?,
                 };
                 session.output.one(&session.answer(users.reset_password(request).await)?)
+            }
+            Self::ChangePassword { password_stdin } => {
+                let request = ChangePasswordRequest {
+                    current_password: read_new_password(password_stdin, "yourself")?,
+                    password: read_new_password(password_stdin, "yourself, from now on")?,
+                };
+                session.answer(session.client.auth().change_password(request).await)?;
+                note("the password is changed; log in with it: all sessions have ended");
+                Ok(())
             }
             Self::Delete(which) => {
                 let (tenant_id, user_id) = (which.tenant_id(), which.user);

@@ -87,7 +87,7 @@ impl Ready {
     fn to_text(&self) -> String {
         let mut lines = vec![
             ("API", format!("{} (gRPC and REST)", self.api)),
-            ("OpenAPI", self.openapi.clone()),
+            ("OpenAPI", format!("{}; to read: {}/docs", self.openapi, self.api)),
             ("PostgreSQL", self.postgresql.clone()),
             ("", format!("its password is in {}", self.postgresql_password_file)),
             ("S3", format!("{}, bucket {}", self.s3, self.s3_bucket)),
