@@ -112,12 +112,6 @@ impl Config {
         check::require(self, purpose)
     }
 
-    /// Fails where nobody needs a token and others than this machine could
-    /// call. For who changes `server.listen` after loading.
-    pub fn check_exposure(&self) -> Result<()> {
-        check::exposure(self)
-    }
-
     /// URL of the identity database, as `postgresql://`.
     pub fn identity_url(&self) -> Result<Url> {
         url("identity.database_url", &self.identity.database_url)

@@ -34,31 +34,36 @@ pub fn connect(url: &Url, max_connections: u32, name: &str) -> Result<DatabaseCo
 
 /// Creates the identity database where the server has none of its name yet,
 /// and lets nobody else connect to it: tenants' roles may be on the same server.
-/// Answers whether it created it.
+/// Answers whether it created it, for which its role has to be let into the
+/// database `postgres`.
 pub async fn create_if_missing(url: &Url) -> Result<bool> {
-    let name = url.path().trim_start_matches('/').to_owned();
-    let maintenance = options(url)?.database("postgres").application_name("yuantus:db");
-    let mut connection =
-        PgConnection::connect_with(&maintenance).await.during("connect to postgres database")?;
-    let exists: bool =
-        sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
-            .bind(&name)
-            .fetch_one(&mut connection)
-            .await
-            .during("look for identity database")?;
-    let quoted = format!("\"{}\"", name.replace('"', "\"\""));
-    if !exists {
-        let create = format!("CREATE DATABASE {quoted}");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(create))
-            .execute(&mut connection)
-            .await
-            .during("create identity database")?;
-    }
+    let own = options(url)?.application_name("yuantus:db");
+    let quoted = format!("\"{}\"", url.path().trim_start_matches('/').replace('"', "\"\""));
+    let (mut connection, created) = match PgConnection::connect_with(&own).await {
+        Ok(connection) => (connection, false),
+        Err(error) if is_missing(&error) => {
+            let maintenance = own.clone().database("postgres");
+            let mut connection = PgConnection::connect_with(&maintenance)
+                .await
+                .during("connect to postgres database")?;
+            let create = format!("CREATE DATABASE {quoted}");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(create))
+                .execute(&mut connection)
+                .await
+                .during("create identity database")?;
+            (connection, true)
+        }
+        Err(error) => return Err(error).during("connect to identity database"),
+    };
     let close = format!("REVOKE CONNECT, TEMPORARY ON DATABASE {quoted} FROM PUBLIC");
     sqlx::raw_sql(sqlx::AssertSqlSafe(close))
         .execute(&mut connection)
         .await
         .during("close identity database")?;
     connection.close().await.during("close connection")?;
-    Ok(!exists)
+    Ok(created)
+}
+
+fn is_missing(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|e| e.code()).is_some_and(|code| code == "3D000")
 }

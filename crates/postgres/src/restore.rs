@@ -9,8 +9,6 @@
 //! read and written by the tenant's role, but only the owner role can unlink
 //! those that came from an archive.
 
-use std::fs::File;
-
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use crate::{
@@ -91,20 +89,6 @@ impl Restore {
                 return Ok(());
             }
         }
-    }
-
-    /// The child's input, to be written in a blocking thread and dropped at
-    /// its end; once, and instead of [`feed`](Self::feed).
-    pub fn take_writer(&mut self) -> Result<Option<File>> {
-        let Some(stdin) = self.child.take_stdin() else {
-            return Ok(None);
-        };
-        let pipe = stdin.into_owned_fd().map_err(|source| Error::Process {
-            operation: "write to",
-            program: PROGRAM,
-            source,
-        })?;
-        Ok(Some(File::from(pipe)))
     }
 
     /// Waits for the child's end, then for the server's disk.

@@ -26,11 +26,6 @@ impl Tools {
         Self { directories }
     }
 
-    /// Takes the programs of one directory.
-    pub fn in_directory(directory: impl Into<PathBuf>) -> Self {
-        Self { directories: vec![directory.into()] }
-    }
-
     /// `pg_dump`, which must not be older than the server.
     pub fn pg_dump(&self) -> Result<PathBuf> {
         self.locate("pg_dump")

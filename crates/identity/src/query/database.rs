@@ -5,7 +5,7 @@ use sea_orm::{
     Statement,
     sea_query::{Expr, ExprTrait},
 };
-use yuantus_domain::{DatabaseName, DatabaseState};
+use yuantus_domain::DatabaseState;
 
 use crate::{
     Context, OrgScope, Part, Result, TenantScope,
@@ -33,12 +33,6 @@ pub async fn page(
         );
     }
     query.all(db).await.during("list databases")
-}
-
-/// Whether any org's database has this name.
-pub async fn is_recorded(db: &impl ConnectionTrait, name: &DatabaseName) -> Result<bool> {
-    let found = Entity::find().filter(Column::Name.eq(name.as_str())).one(db).await;
-    Ok(found.during("find database by name")?.is_some())
 }
 
 impl TenantScope<'_> {

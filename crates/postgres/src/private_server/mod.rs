@@ -86,11 +86,6 @@ impl PrivateServer {
         self.postmaster.pid()
     }
 
-    /// Where the server writes its log.
-    pub fn log_file(&self) -> PathBuf {
-        self.directory.log()
-    }
-
     /// Ends the server cleanly: sessions are ended, everything is written.
     pub async fn stop(mut self) -> Result<()> {
         self.postmaster.stop().await
