@@ -49,9 +49,6 @@ for _ in $(seq 300); do
 done
 [ -n "$url" ] || { cat "$directory/log" >&2; exit 1; }
 export YUANTUS_SERVER="$url" YUANTUS_TOKEN="$token" HOME="$directory"
-"$yuantus" tenant create acme
-"$yuantus" org create acme/hq --wait
-
 # key_of TENANT OPTION...: makes a tenant with an administrator and the org hq; prints a key of the
 # administrator's, which no logout ends. What was fuzzed before may have closed
 # other tenants.
@@ -76,8 +73,10 @@ fuzz() {
 }
 # Waiting and watching take their time on purpose, for those who may.
 briefly=(--exclude-path-regex ':(watch|wait)$')
+make acme
 fuzz 'a platform administrator' "${briefly[@]}" -H "Authorization: Bearer $token"
-fuzz 'one who acts for an org' "${briefly[@]}" -H "Authorization: Bearer $token" -H 'x-tenant-id: acme' -H 'x-org-id: hq'
+make fuzzing-owner
+fuzz 'one who acts for an org' "${briefly[@]}" -H "Authorization: Bearer $token" -H 'x-tenant-id: fuzzing-owner' -H 'x-org-id: hq'
 key="$(key_of fuzzing-admin --role tenant_admin)"
 fuzz 'a key for an administrator of a tenant' "${briefly[@]}" -H "X-API-Key: $key" -H 'x-org-id: hq'
 key="$(key_of fuzzing-member --role member --org hq)"

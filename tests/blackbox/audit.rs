@@ -159,8 +159,9 @@ async fn every_rpc_that_changes_or_reveals_something_is_audited_once() {
     let http = reqwest::Client::new();
     let world = World::make(&env, &api).await;
     let mut methods: Vec<_> = rpc::methods().into_iter().filter(|m| !reads(m)).collect();
-    // Bob's password does not stay what it is.
-    methods.sort_by_key(|method| !is_of_a_session(method.name()));
+    // Bob's sessions end with his password, which does not stay what it is.
+    let order = |name: &str| (!is_of_a_session(name), name == "ChangePassword");
+    methods.sort_by_key(|method| order(method.name()));
     for method in methods {
         let (token, actor) = match is_of_a_session(method.name()) {
             true => (Some(bob_logs_in(&api).await), "acme/bob"),

@@ -164,7 +164,11 @@ async fn what_an_orgs_own_role_calls_its_session_holds_nobody_up() {
         api.succeed(&api.create_org("acme", org).await).await;
     }
     // The name that a later holder of the victim's lane would have.
-    let lane = hex::encode(&Sha256::digest("acme/victim")[..8]);
+    let plane: String = sqlx::query_scalar("SELECT plane::text FROM deployment")
+        .fetch_one(&mut env.identity().await)
+        .await
+        .expect("plane");
+    let lane = hex::encode(&Sha256::digest(format!("{plane} acme/victim"))[..8]);
     let mut role = PgConnection::connect(&api.connection("acme", "hq").await).await.expect("role");
     let name = format!("SET application_name = 'yuantus:{lane}:999999999999999999'");
     sqlx::raw_sql(AssertSqlSafe(name)).execute(&mut role).await.expect("name");

@@ -232,8 +232,8 @@ impl<'a> World<'a> {
 }
 
 async fn of_org(api: &Api, tenant: &str) -> String {
-    let body = json!({"tenant_id": tenant, "org_id": "hq", "username": "ann",
-        "password": PASSWORD});
+    // The only org is meant where none is named.
+    let body = json!({"tenant_id": tenant, "username": "ann", "password": PASSWORD});
     let nobody = Person::with(api, "");
     let answer = nobody.post("/api/v1/auth/login", body).await;
     answer["access_token"].as_str().expect("token").to_owned()

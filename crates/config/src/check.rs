@@ -93,6 +93,8 @@ fn server(config: &Config, findings: &mut Findings) {
     let timeout = seconds(server.request_timeout_seconds);
     let rule = "must be positive and at most a year";
     findings.rule(timeout, "server.request_timeout_seconds", rule);
+    let platform = config.tenancy.platform_tenant_id == "platform";
+    findings.rule(platform, "tenancy.platform_tenant_id", "must be platform");
     let networks = server.trusted_proxies.iter().all(|text| network(text).is_some());
     let rule = "must be addresses, or networks such as 10.0.0.0/8";
     findings.rule(networks, "server.trusted_proxies", rule);

@@ -76,6 +76,7 @@ fn the_environment_of_the_multi_tenancy_runbook_is_taken_as_printed() {
             &format!("{base}/yuantus_mt_pg__{{tenant_id}}__{{org_id}}"),
         ),
         ("YUANTUS_IDENTITY_DATABASE_URL", &format!("{base}/yuantus_identity_mt_pg")),
+        ("YUANTUS_PLATFORM_TENANT_ID", "platform"),
         ("YUANTUS_STORAGE_TYPE", "s3"),
         ("YUANTUS_S3_ENDPOINT_URL", "http://localhost:9000"),
         ("YUANTUS_S3_PUBLIC_ENDPOINT_URL", "http://localhost:9000"),
@@ -164,6 +165,7 @@ fn a_rule_that_is_broken_is_named_with_its_key() {
         ("YUANTUS_JWT_SECRET_KEY", "short", "auth.jwt_secret must have at least 32 bytes"),
         ("YUANTUS_AUTH_MODE", "sometimes", "auth.mode must be required or disabled"),
         ("YUANTUS_TENANCY_MODE", "single", "tenancy_mode must be db-per-tenant-org"),
+        ("YUANTUS_PLATFORM_TENANT_ID", "root", "tenancy.platform_tenant_id must be platform"),
         ("YUANTUS_STORAGE_TYPE", "local", "storage.type must be s3"),
         (
             "YUANTUS_DATABASE_URL_TEMPLATE",

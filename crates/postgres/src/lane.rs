@@ -6,7 +6,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 /// The name of every connection and child process of an operation,
-/// `yuantus:<16 hex of SHA-256(lane)>:<epoch>`.
+/// `yuantus:<16 hex of SHA-256(plane, lane)>:<epoch>`: lanes of another control
+/// plane on the same server are other lanes.
 ///
 /// A lane's epochs must only ever grow, across its operations too: whoever
 /// opens the lane ends what carries a lower one.
@@ -18,9 +19,9 @@ pub struct LaneTag {
 }
 
 impl LaneTag {
-    /// The tag of a lane's holder; epochs below zero count as zero.
-    pub fn new(lane: &str, epoch: i64) -> Self {
-        let digest = Sha256::digest(lane);
+    /// The tag of the holder of a plane's lane; epochs below zero count as zero.
+    pub fn new(plane: &str, lane: &str, epoch: i64) -> Self {
+        let digest = Sha256::digest(format!("{plane} {lane}"));
         let mut hash = [0; 8];
         hash.copy_from_slice(&digest[..8]);
         Self { lane: lane.to_owned(), hash, epoch: epoch.max(0) }
@@ -59,9 +60,10 @@ mod tests {
 
     #[test]
     fn tags_of_a_lane_share_their_prefix_and_fit_an_application_name() {
-        let (one, two) = (LaneTag::new("a/b", 1), LaneTag::new("a/b", i64::MAX));
+        let (one, two) = (LaneTag::new("p", "a/b", 1), LaneTag::new("p", "a/b", i64::MAX));
         assert_eq!(one.prefix(), two.prefix());
-        assert_ne!(one.prefix(), LaneTag::new("a/c", 1).prefix());
+        assert_ne!(one.prefix(), LaneTag::new("p", "a/c", 1).prefix());
+        assert_ne!(one.prefix(), LaneTag::new("q", "a/b", 1).prefix());
         assert!(two.to_string().len() < 64, "{two}");
     }
 }

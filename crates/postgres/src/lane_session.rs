@@ -38,7 +38,7 @@ impl Server {
     /// lane's lock, for at most 30 s. [`Error::Superseded`] when a later epoch
     /// is at work.
     pub async fn open_lane(&self, lane: &str, epoch: i64) -> Result<LaneSession> {
-        let tag = LaneTag::new(lane, epoch);
+        let tag = LaneTag::new(&self.plane, lane, epoch);
         let doing = Doing("take lane", lane);
         let sql = take(&tag);
         let (mut session, mut rows) = self.begin(doing, &sql, SHORT).await?;

@@ -48,6 +48,8 @@ pub struct Server {
     options: Arc<PgConnectOptions>,
     idle: Idle,
     reads: Arc<Semaphore>,
+    /// Whose lanes are opened.
+    pub(crate) plane: Arc<str>,
     /// Lanes that are being given back. Whoever takes one ends what is left of
     /// its former holder, so nobody waits for them.
     pub(crate) closing: TaskTracker,
@@ -66,8 +68,15 @@ impl Server {
             options: Arc::new(options),
             idle: Idle::default(),
             reads: Arc::new(Semaphore::new(CATALOG_READS)),
+            plane: Arc::default(),
             closing: TaskTracker::new(),
         })
+    }
+
+    /// The same, for the lanes of this control plane: others may be on the
+    /// server too.
+    pub fn of_plane(self, plane: &str) -> Self {
+        Self { plane: plane.into(), ..self }
     }
 
     /// The server's host, or its socket directory.

@@ -46,6 +46,8 @@ pub struct Asked<'a> {
     pub headers: &'a HeaderMap,
     /// The host, without its port.
     pub host: &'a str,
+    /// Whether a tenant's only org is meant where none is named.
+    pub only_org: bool,
 }
 
 /// Who calls.
@@ -169,6 +171,11 @@ impl Admission {
             Some(id) => Some(self.tenant(id, access, principal).await?),
             None => None,
         };
+        if let (true, Scope::Org, Some(tenant), None) =
+            (asked.only_org, access.scope, &context.tenant, &context.org)
+        {
+            context.org = self.memory.directory().only_org(tenant).await?;
+        }
         let key = context.tenant.clone().zip(context.org.clone());
         let key = key.map(|(tenant, org)| OrgKey { tenant, org });
         let org_roles = match self.org_roles(key.as_ref(), who).await {

@@ -6,7 +6,7 @@ use yuantus_auth::{
     permission::Access,
     tenancy::{KeyFacts, OrgFacts, SessionFacts, TenantFacts, UserFacts},
 };
-use yuantus_domain::{OrgKey, Result, TenantId};
+use yuantus_domain::{OrgId, OrgKey, Result, TenantId};
 
 /// The identity database. The gateway remembers its answers until it hears
 /// that one of them is no longer true.
@@ -17,6 +17,9 @@ pub trait Directory: Send + Sync + 'static {
 
     /// The org of this key, with its database.
     async fn org(&self, key: &OrgKey) -> Result<Option<OrgFacts>>;
+
+    /// The one org of a tenant; `None` where there are others, or none.
+    async fn only_org(&self, tenant: &TenantId) -> Result<Option<OrgId>>;
 
     /// The user of this id; `None` for one who is gone or not active.
     async fn user(&self, id: i32) -> Result<Option<UserFacts>>;

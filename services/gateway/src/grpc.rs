@@ -34,7 +34,8 @@ impl Front {
         }
         facts.what.set(metrics::named(&rpc)).ok();
         let host = hosts::of(request.uri(), request.headers());
-        let asked = Asked { rpc: &rpc, headers: request.headers(), host };
+        let headers = request.headers();
+        let asked = Asked { rpc: &rpc, headers, host, only_org: false };
         let caller = match self.admission.admit(asked, facts).await {
             Ok(caller) => caller,
             Err(error) => return Reply::refused((self.to_status)(error).into_http()),

@@ -37,7 +37,7 @@ const EVERYTHING: &str = "
     SELECT lo_from_bytea(4711, 'large');";
 
 fn access(fixture: &Fixture, database: &DatabaseName) -> DatabaseAccess {
-    fixture.server.access(database, &LaneTag::new(&fixture.lane_name("dump"), 1))
+    fixture.server.access(database, &LaneTag::new("", &fixture.lane_name("dump"), 1))
 }
 
 async fn dump(access: &DatabaseAccess) -> (Vec<u8>, DumpFacts) {

@@ -70,6 +70,14 @@ impl App {
         }))
     }
 
+    /// The one org of a tenant; `None` where there are others, or none.
+    pub async fn only_org(&self, tenant: &TenantId) -> Result<Option<OrgId>> {
+        match &for_tenant(tenant).orgs(&self.db, None, 2).await?[..] {
+            [(org, _)] => OrgId::parse("org_id", &org.id).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// What a user is in an org, in the tenant's own words; `None` for one who
     /// is no active member of it.
     pub async fn membership(&self, key: &OrgKey, user: i32) -> Result<Option<Vec<String>>> {

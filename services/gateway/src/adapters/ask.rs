@@ -125,7 +125,7 @@ impl Ask<'_> {
         }
         let headers = &self.asked.parts.headers;
         let host = hosts::of(&self.asked.parts.uri, headers);
-        let asked = admission::Asked { rpc, headers, host };
+        let asked = admission::Asked { rpc, headers, host, only_org: false };
         let admitted = self.front.admission.admit(asked, self.facts).await;
         admitted.map_err(|error| self.problem(error))
     }

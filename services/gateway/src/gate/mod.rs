@@ -73,7 +73,8 @@ impl Gate {
             names_tenant: false,
             reads,
         };
-        let asked = Asked { rpc: NAME, headers: original.headers, host: original.host };
+        let (headers, host) = (original.headers, original.host);
+        let asked = Asked { rpc: NAME, headers, host, only_org: false };
         let caller = self.admission.admit_to(access, asked, facts).await?;
         let facts = told(&caller)?;
         Ok((caller, facts))

@@ -15,7 +15,7 @@ use yuantus_auth::{
     permission::Access,
     tenancy::{KeyFacts, NotReady, OrgFacts, SessionFacts, TenantFacts, UserFacts},
 };
-use yuantus_domain::{OrgKey, Plan, Result, TenantId, TenantStatus};
+use yuantus_domain::{OrgId, OrgKey, Plan, Result, TenantId, TenantStatus};
 use yuantus_gateway::Directory;
 
 /// Knows every tenant and org but those that tests say are otherwise, and the
@@ -93,6 +93,10 @@ impl Directory for FakeDirectory {
             Some(not_ready) => Some(facts(not_ready)),
             None => Some(facts(None)),
         })
+    }
+
+    async fn only_org(&self, _: &TenantId) -> Result<Option<OrgId>> {
+        Ok(None)
     }
 
     async fn user(&self, id: i32) -> Result<Option<UserFacts>> {

@@ -7,7 +7,7 @@ use yuantus_auth::{
     tenancy::{KeyFacts, OrgFacts, SessionFacts, TenantFacts, UserFacts},
 };
 use yuantus_control_plane::app::App;
-use yuantus_domain::{OrgKey, Result, TenantId};
+use yuantus_domain::{OrgId, OrgKey, Result, TenantId};
 use yuantus_gateway::Directory;
 
 /// Answers from the use cases' own connections.
@@ -21,6 +21,10 @@ impl Directory for AppDirectory {
 
     async fn org(&self, key: &OrgKey) -> Result<Option<OrgFacts>> {
         self.0.org_facts(key).await
+    }
+
+    async fn only_org(&self, tenant: &TenantId) -> Result<Option<OrgId>> {
+        self.0.only_org(tenant).await
     }
 
     async fn user(&self, id: i32) -> Result<Option<UserFacts>> {

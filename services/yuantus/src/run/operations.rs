@@ -53,7 +53,7 @@ pub(crate) async fn run_operations(
     }
     let deps = Arc::new(Deps {
         db: db.clone(),
-        server: common.server,
+        server: common.server.of_plane(&plane.to_string()),
         tools: Tools::find(),
         store: common.store,
         sealer: common.sealer,
