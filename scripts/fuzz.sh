@@ -49,13 +49,18 @@ for _ in $(seq 300); do
 done
 [ -n "$url" ] || { cat "$directory/log" >&2; exit 1; }
 export YUANTUS_SERVER="$url" YUANTUS_TOKEN="$token" HOME="$directory"
-# key_of TENANT OPTION...: makes a tenant with an administrator and the org hq; prints a key of the
-# administrator's, which no logout ends. What was fuzzed before may have closed
-# other tenants.
-key_of() {
-  local password='a password of the fuzzer' session
+# make TENANT: a tenant with the administrator ann and the org hq. What was fuzzed before may have
+# closed all others.
+password='a password of the fuzzer'
+make() {
   printf '%s' "$password" | "$yuantus" tenant create "$1" --admin ann -o name >&2
   "$yuantus" org create "$1/hq" --wait -o name >&2
+}
+
+# key_of TENANT OPTION...: makes a tenant; prints a key of its administrator's, which no logout ends.
+key_of() {
+  local session
+  make "$1"
   session="$(curl -fsS "$url/api/v1/auth/login" --json \
     "{\"tenant_id\": \"$1\", \"username\": \"ann\", \"password\": \"$password\"}" | jq -r .access_token)"
   YUANTUS_TOKEN="$session" "$yuantus" apikey create "$1" fuzz "${@:2}" -o json | jq -r .secret
