@@ -32,12 +32,15 @@ const LOOK: &str = "BEGIN; SELECT pg_advisory_xact_lock(7910, 1); \
          WHERE d.datname IN (current_database(), 'postgres', 'template1') \
          AND pg_has_role(current_user, d.datdba, 'USAGE') \
          AND EXISTS (SELECT FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) \
-           WHERE grantee = 0 AND privilege_type = 'CONNECT'))";
+           WHERE grantee = 0 AND privilege_type = 'CONNECT')), \
+       array(SELECT rolname::text FROM pg_roles \
+         WHERE rolcanlogin AND NOT rolsuper AND (rolcreatedb OR rolcreaterole))";
 
 impl Server {
     /// Makes the group roles and the administrator a member of the owner, and
     /// takes from the public the right to connect to the maintenance database,
-    /// `postgres` and `template1`, as far as the administrator owns them.
+    /// `postgres` and `template1`, as far as the administrator owns them. Roles
+    /// that make databases or roles keep it.
     /// Idempotent, and safe when several do it at once.
     pub async fn bootstrap(&self) -> Result<()> {
         let doing = Doing("make the tenant roles on", self.host());
@@ -76,8 +79,14 @@ fn missing(rows: &[PgRow], doing: Doing<'_>, user: &str) -> Result<String> {
     if !read(2)? {
         sql += &format!("GRANT {OWNER_ROLE} TO {}; ", Identifier::new(user)?);
     }
-    for open in row.try_get::<Vec<String>, _>(3).map_err(failed)? {
-        sql += &format!("REVOKE CONNECT ON DATABASE {} FROM PUBLIC; ", Identifier::new(&open)?);
+    let names = |column: usize| row.try_get::<Vec<String>, _>(column).map_err(failed);
+    for open in names(3)? {
+        let open = Identifier::new(&open)?;
+        for administrator in names(4)? {
+            let administrator = Identifier::new(&administrator)?;
+            sql += &format!("GRANT CONNECT ON DATABASE {open} TO {administrator}; ");
+        }
+        sql += &format!("REVOKE CONNECT ON DATABASE {open} FROM PUBLIC; ");
     }
     Ok(sql)
 }

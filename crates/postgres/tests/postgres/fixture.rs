@@ -66,7 +66,8 @@ impl Fixture {
         let plane = format!("plane-{}", fixture.unique);
         let sql = format!(
             "CREATE ROLE \"{plane}\" LOGIN CREATEDB CREATEROLE PASSWORD 'plane' \
-             IN ROLE pg_signal_backend; SELECT 1"
+             IN ROLE pg_signal_backend; \
+             GRANT CONNECT ON DATABASE postgres TO \"{plane}\"; SELECT 1"
         );
         let _: i32 = fixture.ask(&sql).await;
         let mut url = fixture.url();
