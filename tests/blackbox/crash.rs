@@ -237,19 +237,6 @@ async fn restore_database_converges_from_every_crash_point() {
     assert_tidy(&env).await;
 }
 
-/// Asks for a restore of acme/hq's backup elsewhere.
-async fn restore_to(api: &Api, backup: &str, tenant: &str, org: &str) -> v1::Operation {
-    let request = v1::RestoreBackupRequest {
-        tenant_id: "acme".into(),
-        org_id: "hq".into(),
-        backup_id: backup.to_owned(),
-        target_tenant_id: tenant.to_owned(),
-        target_org_id: org.to_owned(),
-        ..Default::default()
-    };
-    api.backups().restore_backup(request).await.expect("restore").into_inner()
-}
-
 #[tokio::test]
 async fn restoring_elsewhere_converges_from_every_crash_point() {
     let env = TestEnv::start().await;
@@ -270,7 +257,7 @@ async fn restoring_elsewhere_converges_from_every_crash_point() {
             0 => ("acme".to_owned(), format!("copy-{number}")),
             _ => (format!("new-{number}"), "hq".to_owned()),
         };
-        let operation = restore_to(&api, backup_id(&backup), &tenant, &org).await;
+        let operation = api.restore_to("acme", "hq", backup_id(&backup), (&tenant, &org)).await;
         crash_and_converge(&env, &api, &operation, point, &[]).await;
         assert_eq!(fingerprint(&env, &database(&tenant, &org)).await, before, "{point}");
         assert_usable(&api, &tenant, &org).await;
@@ -299,7 +286,8 @@ async fn every_step_run_twice_changes_nothing() {
     api.succeed(&api.restore("acme", "hq", backup_id(&backup)).await).await;
     assert_eq!(fingerprint(&env, &name).await, before);
     assert_usable(&api, "acme", "hq").await;
-    api.succeed(&restore_to(&api, backup_id(&backup), "new", "hq").await).await;
+    let elsewhere = api.restore_to("acme", "hq", backup_id(&backup), ("new", "hq")).await;
+    api.succeed(&elsewhere).await;
     assert_eq!(fingerprint(&env, &database("new", "hq")).await, before);
     assert_tidy(&env).await;
 }

@@ -77,15 +77,7 @@ async fn a_damaged_backup_is_found_out_and_the_one_before_is_the_latest() {
     assert_eq!(found.state(), State::Damaged, "{found:?}");
     assert!(!found.reason.is_empty() && found.manifest.is_some(), "{found:?}");
     finds_damage(&api, &api.verify_backup("acme", "hq", &bad).await).await;
-    let new = v1::RestoreBackupRequest {
-        tenant_id: "acme".into(),
-        org_id: "hq".into(),
-        backup_id: bad.clone(),
-        target_tenant_id: "new".into(),
-        target_org_id: "hq".into(),
-        ..Default::default()
-    };
-    let elsewhere = api.backups().restore_backup(new).await.expect("restore").into_inner();
+    let elsewhere = api.restore_to("acme", "hq", &bad, ("new", "hq")).await;
     finds_damage(&api, &elsewhere).await;
 
     let latest = ["--server", &api.url, "backup", "get", "acme/hq", "latest", "-o", "name"];

@@ -12,7 +12,7 @@ use crate::{
     DatabaseInfo, Error, Identifier, Kind, LaneSession, Marker, Result,
     adoption::{expect_kind, expect_plane},
     bootstrap::APP_ROLE,
-    catalog::{self, SESSIONS},
+    catalog::{self, OWN_ROLE, SESSIONS},
     create::comment,
     identifier::Literal,
     marker::WaitingRole,
@@ -221,8 +221,8 @@ impl LaneSession {
              array(SELECT DISTINCT d.datname::text FROM {SESSIONS} s \
                JOIN pg_database d ON d.oid = s.datid \
                WHERE d.datname IN ({}) AND s.usesysid IS NOT NULL \
-               AND NOT (starts_with(coalesce(s.application_name, ''), '{}') AND s.usesysid = \
-                 (SELECT oid FROM pg_roles WHERE rolname = session_user)))",
+               AND NOT (starts_with(coalesce(s.application_name, ''), '{}') \
+                 AND s.usesysid = {OWN_ROLE}))",
             catalog::select(names),
             Literal(role),
             catalog::list(names),

@@ -15,6 +15,9 @@ const DATABASES: &str = "SELECT d.datname::text, c.description, d.datallowconn, 
 /// planning takes longer than everything else that is asked here.
 pub(crate) const SESSIONS: &str = "pg_stat_get_activity(NULL)";
 
+/// The role that we log in as. What sessions of others are called means nothing.
+pub(crate) const OWN_ROLE: &str = "(SELECT oid FROM pg_roles WHERE rolname = session_user)";
+
 /// A database as the catalog has it.
 #[derive(Clone, Debug)]
 pub struct DatabaseInfo {

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     Error, LaneTag, Result, Server,
     assignment::Look,
-    catalog::SESSIONS,
+    catalog::{OWN_ROLE, SESSIONS},
     session::{Doing, LONG, SHORT, Session},
 };
 
@@ -136,7 +136,7 @@ fn take(tag: &LaneTag) -> String {
            SELECT pid, split_part(application_name, ':', 3)::bigint AS epoch \
            FROM {SESSIONS} \
            WHERE application_name ~ '^{prefix}[0-9]{{1,18}}$' AND pid <> pg_backend_pid() \
-           AND usesysid = (SELECT oid FROM pg_roles WHERE rolname = session_user)), \
+           AND usesysid = {OWN_ROLE}), \
          ended AS MATERIALIZED ( \
            SELECT pg_terminate_backend(pid, 5000) AS gone FROM lane WHERE epoch < {epoch}) \
          SELECT (SELECT max(epoch) FROM lane), (SELECT coalesce(bool_and(gone), true) FROM ended); \

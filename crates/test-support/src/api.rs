@@ -109,10 +109,24 @@ impl Api {
 
     /// Asks for a restore in place; answers its operation.
     pub async fn restore(&self, tenant: &str, org: &str, backup: &str) -> v1::Operation {
+        self.restore_to(tenant, org, backup, ("", "")).await
+    }
+
+    /// Asks for a restore into another tenant and org, which are made where
+    /// they are not there; answers its operation.
+    pub async fn restore_to(
+        &self,
+        tenant: &str,
+        org: &str,
+        backup: &str,
+        (to_tenant, to_org): (&str, &str),
+    ) -> v1::Operation {
         let request = v1::RestoreBackupRequest {
             tenant_id: tenant.into(),
             org_id: org.into(),
             backup_id: backup.into(),
+            target_tenant_id: to_tenant.into(),
+            target_org_id: to_org.into(),
             ..Default::default()
         };
         self.backups().restore_backup(request).await.expect("restore").into_inner()
