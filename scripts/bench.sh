@@ -9,4 +9,6 @@ cd "$(dirname "$0")/.."
 scripts/packages.sh build-essential ca-certificates postgresql >&2
 scripts/bundle_of_a_package.sh >&2
 cargo build --release --locked --bin yuantus --bin yuantus-bench >&2
+# What the build wrote is on the disk before anything is measured.
+sync
 exec "${CARGO_TARGET_DIR:-target}/release/yuantus-bench" "$@"

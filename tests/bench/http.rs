@@ -1,23 +1,20 @@
 //! A client that does as little as it can: one request, written out before,
-//! again and again over connections that stay open, each on a thread of its
-//! own: threads wake when they are due, a runtime's timers a millisecond later.
+//! again and again over connections that stay open. What asks has no more
+//! cores than what answers.
 
 use std::{
     io::{Read, Write},
     net::TcpStream,
-    thread,
+    os::fd::{AsFd, BorrowedFd},
     time::{Duration, Instant},
 };
 
 use tokio::task::{JoinSet, spawn_blocking};
 
-use crate::{Result, rounds::millis};
+use crate::{Result, pace::Pace};
 
 /// How many connections ask at a time, each as soon as it is answered.
 const CONNECTIONS: usize = 8;
-/// How many ask when it is time. One that is answered late asks late, and the
-/// more there are, the fewer requests wait behind one another.
-const CLIENTS: usize = 64;
 
 /// A request, written out.
 #[derive(Clone, Debug)]
@@ -38,38 +35,33 @@ impl Ask {
     }
 
     /// How many requests a second are answered while every connection asks
-    /// again as soon as it is answered.
+    /// again as soon as it is answered, each on a thread of its own.
     pub(crate) async fn per_second(&self, time: Duration) -> Result<f64> {
         let begun = Instant::now();
-        let counts = self.on_connections(CONNECTIONS, move |mut line, _| {
-            let mut answered = 0_u32;
-            while begun.elapsed() < time {
-                line.ask()?;
-                answered += 1;
-            }
-            Ok(answered)
-        });
-        let answered: u32 = counts.await?.into_iter().sum();
+        let mut asking = JoinSet::new();
+        for _ in 0..CONNECTIONS {
+            let mut line = Line::open(self)?;
+            asking.spawn_blocking(move || {
+                let mut answered = 0_u32;
+                while begun.elapsed() < time {
+                    line.ask()?;
+                    answered += 1;
+                }
+                Result::Ok(answered)
+            });
+        }
+        let mut answered = 0;
+        while let Some(one) = asking.join_next().await {
+            answered += one??;
+        }
         Ok(f64::from(answered) / begun.elapsed().as_secs_f64())
     }
 
     /// How many milliseconds each answer takes at this many requests a second,
     /// counted from when the request was due, not from when it was sent.
     pub(crate) async fn latencies(&self, per_second: f64, time: Duration) -> Result<Vec<f64>> {
-        let every = Duration::from_secs_f64(CLIENTS as f64 / per_second);
-        let begun = Instant::now() + Duration::from_millis(10);
-        let took = self.on_connections(CLIENTS, move |mut line, number| {
-            let mut took = Vec::new();
-            let mut due = begun + every.mul_f64(number as f64 / CLIENTS as f64);
-            while due < begun + time {
-                thread::sleep(due.saturating_duration_since(Instant::now()));
-                line.ask()?;
-                took.push(millis(due.elapsed()));
-                due += every;
-            }
-            Ok(took)
-        });
-        Ok(took.await?.into_iter().flatten().collect())
+        let ask = self.clone();
+        spawn_blocking(move || Pace::open(&ask, per_second)?.keep(time)).await?
     }
 
     /// How long one answer takes, over a connection of its own.
@@ -84,59 +76,54 @@ impl Ask {
         });
         asked.await?
     }
-
-    /// Runs `work` on a thread for each connection.
-    async fn on_connections<T: Send + 'static>(
-        &self,
-        connections: usize,
-        work: impl Fn(Line, usize) -> Result<T> + Clone + Send + 'static,
-    ) -> Result<Vec<T>> {
-        let mut asking = JoinSet::new();
-        for number in 0..connections {
-            let (line, work) = (Line::open(self)?, work.clone());
-            asking.spawn_blocking(move || work(line, number));
-        }
-        let mut all = Vec::new();
-        while let Some(one) = asking.join_next().await {
-            all.push(one??);
-        }
-        Ok(all)
-    }
 }
 
 /// One connection.
-struct Line {
+pub(crate) struct Line {
     stream: TcpStream,
     request: Vec<u8>,
     buffer: Vec<u8>,
+    /// How much of the answer is there.
+    read: usize,
 }
 
 impl Line {
-    fn open(ask: &Ask) -> Result<Self> {
+    pub(crate) fn open(ask: &Ask) -> Result<Self> {
         let stream = TcpStream::connect(&ask.address)?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, request: ask.text.clone().into_bytes(), buffer: vec![0; 64 << 10] })
+        let request = ask.text.clone().into_bytes();
+        Ok(Self { stream, request, buffer: vec![0; 64 << 10], read: 0 })
     }
 
-    /// Asks, and reads an answer that must be a success.
-    fn ask(&mut self) -> Result<()> {
-        self.stream.write_all(&self.request)?;
-        let mut read = 0;
-        loop {
-            if read == self.buffer.len() {
-                self.buffer.resize(read * 2, 0);
-            }
-            let more = self.stream.read(&mut self.buffer[read..])?;
-            if more == 0 {
-                return Err("the server closed the connection".into());
-            }
-            read += more;
-            if let Some(whole) = whole(&self.buffer[..read])?
-                && read >= whole
-            {
-                return Ok(());
-            }
+    pub(crate) fn send(&mut self) -> Result<()> {
+        self.read = 0;
+        Ok(self.stream.write_all(&self.request)?)
+    }
+
+    /// Reads what is there of an answer that must be a success, and waits for
+    /// some of it; answers whether that was the last of it.
+    pub(crate) fn receive(&mut self) -> Result<bool> {
+        if self.read == self.buffer.len() {
+            self.buffer.resize(self.read * 2, 0);
         }
+        let more = self.stream.read(&mut self.buffer[self.read..])?;
+        if more == 0 {
+            return Err("the server closed the connection".into());
+        }
+        self.read += more;
+        Ok(whole(&self.buffer[..self.read])?.is_some_and(|whole| self.read >= whole))
+    }
+
+    fn ask(&mut self) -> Result<()> {
+        self.send()?;
+        while !self.receive()? {}
+        Ok(())
+    }
+}
+
+impl AsFd for Line {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 }
 

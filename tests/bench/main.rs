@@ -17,6 +17,7 @@ mod http;
 mod listing;
 mod memory;
 mod migration;
+mod pace;
 mod pool;
 mod provision;
 mod queue;
