@@ -43,7 +43,7 @@ async fn every_request_is_written_down_when_it_is_asked_for() {
     assert_eq!(json!(shown), expected, "{found}");
     let about = [&item["action"], &item["tenant_id"], &item["error"]];
     assert_eq!(json!(about), json!(["request", "platform", ""]));
-    assert!(item["duration_ms"].is_i64() && item["id"].is_string(), "{item}");
+    assert!(item["duration_ms"].is_i64() && item["id"].is_i64(), "{item}");
 
     let found = items(&http, &api, "status_code=404", None).await;
     assert_eq!(found["total"], json!(2), "{found}");

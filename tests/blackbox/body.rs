@@ -70,9 +70,9 @@ async fn queries_that_are_not_the_message_are_refused() {
     let http = Client::new();
     let before = rows(&env).await;
     for (query, field) in [
-        ("page_size=many", None),
-        ("page_size=", None),
-        ("page_size=1&page_size=2", None),
+        ("page_size=many", Some("page_size")),
+        ("page_size=", Some("page_size")),
+        ("page_size=1&page_size=2", Some("page_size")),
         ("page_sise=3", Some("page_sise")),
         ("page_size=1001", Some("page_size")),
     ] {

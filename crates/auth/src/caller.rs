@@ -41,7 +41,7 @@ pub struct Caller {
     /// The request's id: the client's or ours.
     pub request_id: String,
     /// The address the connection came from.
-    pub client_ip: String,
+    pub client_ip: Arc<str>,
     /// The `User-Agent` header; empty where there is none.
     pub user_agent: String,
     /// The `Idempotency-Key` header, for requests whose `request_id` is empty.

@@ -103,8 +103,12 @@ impl Answer {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let _span = self.facts.span.enter();
         let body = &mut self.body;
+        // What is there already needs neither its caller nor its span.
+        if self.stopping.is_none() {
+            return http_body::Body::poll_frame(Pin::new(body), cx);
+        }
+        let _span = self.facts.span.enter();
         let mut poll = || http_body::Body::poll_frame(Pin::new(&mut *body), cx);
         let polled = catch_unwind(AssertUnwindSafe(|| match &self.caller {
             Some(caller) => CALLER.sync_scope(Arc::clone(caller), poll),
@@ -204,11 +208,11 @@ impl HttpBody for Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        let _span = self.facts.span.enter();
+        let span = &self.facts.span;
         let took = self.facts.begun.elapsed();
         let milliseconds = took.as_secs_f64() * 1000.0;
         let (status, grpc_status) = (self.status, self.grpc_status.as_deref());
-        let client_ip = self.facts.client_ip.as_str();
+        let client_ip = &*self.facts.client_ip;
         let what = self.facts.what.get().copied().unwrap_or(NOTHING);
         let grpc_name = grpc_status.and_then(|status| status.parse().ok());
         let grpc_name = grpc_name.map(|code: i32| status_code::name(Code::from_i32(code)));
@@ -219,10 +223,11 @@ impl Drop for Answer {
         };
         metrics::answered(what, self.facts.grpc, &shown, took);
         if self.quiet {
-            debug!(target: ACCESS, status, duration_ms = milliseconds, "request");
+            debug!(target: ACCESS, parent: span, status, duration_ms = milliseconds, "request");
         } else {
             info!(
                 target: ACCESS,
+                parent: span,
                 status,
                 grpc_status,
                 client_ip,
@@ -231,6 +236,7 @@ impl Drop for Answer {
             );
         }
         if let Some(observer) = &self.observer {
+            let _span = span.enter();
             observer.answered(Answered {
                 method: self.facts.method.as_str(),
                 path: &self.facts.path,

@@ -44,6 +44,8 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 pub struct Peer {
     /// The address the connection came from.
     pub address: IpAddr,
+    /// That address, written.
+    pub text: Arc<str>,
     /// Whether it is encrypted.
     pub tls: bool,
     /// The subject of the client's verified certificate.
@@ -67,7 +69,8 @@ pub async fn serve(stream: TcpStream, address: SocketAddr, door: Arc<Door>) {
     let _open = Going::connection();
     // Answers are small: waiting to fill a packet would only delay them.
     stream.set_nodelay(true).ok();
-    let mut peer = Peer { address: address.ip(), tls: false, certificate: None };
+    let ip = address.ip().to_canonical();
+    let mut peer = Peer { address: ip, text: ip.to_string().into(), tls: false, certificate: None };
     let Some(tls) = &door.tls else {
         return serve_http(stream, peer, &door).await;
     };

@@ -11,11 +11,7 @@ use axum::body::Body;
 use http::Request;
 use yuantus_proto::rest::ROUTES;
 
-use crate::{
-    headers,
-    routes::{Found, RouteTable},
-    upload,
-};
+use crate::{headers, routes::Found, upload};
 
 /// The longest a request may ask us to wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
@@ -26,31 +22,29 @@ const GRPC_TIMEOUT: &str = "grpc-timeout";
 /// How long requests may take.
 pub struct Deadline {
     usual: Duration,
-    waiting: RouteTable,
 }
 
 impl Deadline {
     /// `usual` is how long they may take that do not wait.
     pub fn new(usual: Duration) -> Self {
-        Self { usual, waiting: RouteTable::only(|route| route.waits) }
+        Self { usual }
     }
 
-    /// How long this request may take.
-    pub fn of(&self, request: &Request<Body>, grpc: bool) -> Duration {
+    /// How long this request may take; `found` is what its path is, `None` of
+    /// gRPC.
+    pub fn of(&self, request: &Request<Body>, found: Option<&Found>) -> Duration {
         let path = request.uri().path();
-        let found = if grpc {
-            ROUTES.iter().find(|route| route.waits && route.rpc == path).map(|route| route.rpc)
-        } else {
-            match self.waiting.find(request.method(), path) {
-                Found::Rpc(route, _) => Some(route.rpc),
-                Found::OtherMethods(_) | Found::Nothing => None,
-            }
+        let route = match found {
+            None => ROUTES.iter().find(|route| route.waits && route.rpc == path),
+            Some(Found::Rpc(route, _)) if route.waits => Some(*route),
+            Some(_) => None,
         };
-        let ours = match found {
-            Some(upload::RPC) => LONGEST_UPLOAD,
+        let ours = match route {
+            Some(route) if route.rpc == upload::RPC => LONGEST_UPLOAD,
             Some(_) => self.usual + LONGEST_WAIT,
             None => self.usual,
         };
+        let grpc = found.is_none();
         let asked = grpc.then(|| parse(headers::text(request.headers(), GRPC_TIMEOUT))).flatten();
         asked.map_or(ours, |asked| asked.min(ours))
     }
@@ -77,6 +71,11 @@ fn parse(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routes::RouteTable;
+
+    fn found(request: &Request<Body>) -> Found {
+        RouteTable::new().find(request.method(), request.uri().path())
+    }
 
     #[test]
     fn what_clients_ask_for_is_read() {
@@ -92,7 +91,8 @@ mod tests {
         let deadline = Deadline::new(Duration::from_secs(1));
         let of = |verb: &str, path: &str| {
             let request = Request::builder().method(verb).uri(path).body(Body::empty()).unwrap();
-            deadline.of(&request, path.starts_with("/yuantus"))
+            let found = (!path.starts_with("/yuantus")).then(|| found(&request));
+            deadline.of(&request, found.as_ref())
         };
         let long = Duration::from_secs(301);
         assert_eq!(of("POST", "/api/v1/operations/1:wait"), long);
@@ -108,8 +108,9 @@ mod tests {
         for (asked, gets) in [("50m", 50), ("1H", 1000), ("soon", 1000)] {
             let request = Request::builder().uri("/x").header(GRPC_TIMEOUT, asked);
             let request = request.body(Body::empty()).unwrap();
-            assert_eq!(deadline.of(&request, true), Duration::from_millis(gets), "{asked}");
-            assert_eq!(deadline.of(&request, false), Duration::from_secs(1), "{asked}");
+            assert_eq!(deadline.of(&request, None), Duration::from_millis(gets), "{asked}");
+            let found = found(&request);
+            assert_eq!(deadline.of(&request, Some(&found)), Duration::from_secs(1), "{asked}");
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tracing::{Instrument, Span, error, record_all, warn};
-use yuantus_auth::Caller;
+use yuantus_auth::{Caller, Principal};
 use yuantus_domain::{OrgId, TenantId};
 
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
     problem::Problem,
     proxies::Proxies,
     request::RequestFacts,
-    routes::RouteTable,
+    routes::{Found, RouteTable},
     services::RestServices,
     settings::ToStatus,
     upload::Uploads,
@@ -109,9 +109,11 @@ impl Front {
         let facts = RequestFacts::new(&request, peer, &self.proxies);
         let wishes = Wishes::of(&request);
         let going = Going::request(facts.grpc);
-        let limit = self.deadline.of(&request, facts.grpc);
+        let find = || self.routes.find(request.method(), request.uri().path());
+        let found = (!facts.grpc).then(find);
+        let limit = self.deadline.of(&request, found.as_ref());
         // What it takes to answer any request is large: it stays in one place.
-        let dispatched = timeout(limit, Box::pin(self.dispatch(request, &facts)));
+        let dispatched = timeout(limit, Box::pin(self.dispatch(request, found, &facts)));
         let dispatched = async { dispatched.await.unwrap_or_else(|_| timed_out(&facts)) };
         let dispatched = AssertUnwindSafe(dispatched).catch_unwind();
         let Reply { mut response, caller, quiet } =
@@ -137,10 +139,14 @@ impl Front {
         if wishes.method == Method::HEAD { without_body(response) } else { response }
     }
 
-    async fn dispatch(&self, request: Request<Body>, facts: &RequestFacts) -> Reply {
-        if facts.grpc {
-            return self.call_grpc(request, facts).await;
-        }
+    /// `found` is what the path is, `None` of gRPC.
+    async fn dispatch(
+        &self,
+        request: Request<Body>,
+        found: Option<Found>,
+        facts: &RequestFacts,
+    ) -> Reply {
+        let Some(found) = found else { return self.call_grpc(request, facts).await };
         let (method, path) = (request.method(), request.uri().path());
         if is_gate(path) {
             facts.what.set(gate::PATH).ok();
@@ -154,7 +160,7 @@ impl Front {
         }
         match self.fixed.answer(method, path, request.headers()).await {
             Some(answer) => Reply::fixed(answer, facts),
-            None => self.call_rest(request, facts).await,
+            None => self.call_rest(request, found, facts).await,
         }
     }
 }
@@ -179,10 +185,10 @@ impl Wishes {
 
 /// Names the caller in the log lines of the request.
 pub fn record_caller(span: &Span, caller: &Caller) {
-    let principal = caller.principal.as_ref();
+    let name = caller.principal.as_ref().map(Principal::display_name);
     record_all!(
         span,
-        caller = principal.map(|principal| display(principal.display_name())),
+        caller = name.as_deref(),
         tenant_id = caller.tenant.as_ref().map(TenantId::as_str),
         org_id = caller.org.as_ref().map(OrgId::as_str),
     );

@@ -8,7 +8,8 @@
 pub mod directory;
 pub mod error;
 pub mod health;
-pub mod memory;
+pub mod kinds;
+mod memory;
 pub mod observer;
 pub mod serve;
 pub mod services;
@@ -35,6 +36,7 @@ mod headers;
 mod hosts;
 pub mod metrics;
 mod nulls;
+mod numbers;
 pub mod openapi;
 mod problem;
 mod proxies;

@@ -1,6 +1,9 @@
 //! What is known about a request before anybody looked into it.
 
-use std::{sync::OnceLock, time::Instant};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use http::{HeaderMap, Method, Request, header};
 use tracing::{Span, field::Empty, info_span};
@@ -20,7 +23,7 @@ pub struct RequestFacts {
     /// The client's id or ours.
     pub request_id: String,
     /// The address the request came from.
-    pub client_ip: String,
+    pub client_ip: Arc<str>,
     /// The `User-Agent` header.
     pub user_agent: String,
     /// When it came.
@@ -51,15 +54,19 @@ impl RequestFacts {
             caller = Empty,
             client_certificate = peer.certificate.as_deref(),
         );
+        let source = proxies.source(peer.address, headers);
+        let client_ip = match source == peer.address {
+            true => Arc::clone(&peer.text),
+            false => source.to_string().into(),
+        };
         Self {
             method: request.method().clone(),
             path: request.uri().path().to_owned(),
             refused: OnceLock::new(),
-            client_ip: proxies.source(peer.address, headers).to_string(),
+            client_ip,
             user_agent: headers::text(headers, header::USER_AGENT).to_owned(),
             begun: Instant::now(),
             tls: peer.tls,
-
             grpc: headers::is_grpc(headers),
             what: OnceLock::new(),
             request_id,

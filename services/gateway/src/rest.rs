@@ -17,7 +17,7 @@ use crate::{
     adapters::{self, Ask, Asked},
     admission, conditional,
     front::{Front, Reply, record_caller},
-    headers, hosts, nulls,
+    headers, hosts, kinds, nulls, numbers,
     problem::Problem,
     request::RequestFacts,
     rest_error,
@@ -27,11 +27,16 @@ use crate::{
 };
 
 impl Front {
-    /// Calls the RPC of this method and path, if there is one and the caller
-    /// may.
-    pub(crate) async fn call_rest(&self, request: Request<Body>, facts: &RequestFacts) -> Reply {
-        let refuse = |problem: Problem| Reply::refused(problem.into_response(&facts.request_id));
-        let (route, captured) = match self.routes.find(request.method(), request.uri().path()) {
+    /// Calls the RPC that the path was found to be, if the caller may.
+    pub(crate) async fn call_rest(
+        &self,
+        request: Request<Body>,
+        found: Found,
+        facts: &RequestFacts,
+    ) -> Reply {
+        let refused = |problem: Problem| problem.into_response(&facts.request_id);
+        let refuse = |problem: Problem| Reply::refused(refused(problem));
+        let (route, captured) = match found {
             Found::Rpc(route, captured) => (route, captured),
             Found::OtherMethods(methods) => return refuse(Problem::method_not_allowed(&methods)),
             Found::Nothing => return refuse(Problem::not_found()),
@@ -60,7 +65,6 @@ impl Front {
         let (parts, body) = request.into_parts();
         if route.rpc == upload::RPC {
             let answered = self.upload(&parts.headers, body, Arc::clone(&caller)).await;
-            let refused = |problem: Problem| problem.into_response(&facts.request_id);
             return Reply::served(answered.unwrap_or_else(refused), caller);
         }
         if parts.method == Method::POST && parts.uri.query().is_some_and(|query| !query.is_empty())
@@ -76,13 +80,20 @@ impl Front {
             let asked = Asked { adapter, parts: &parts, captured, body, caller: &caller };
             let ask = Ask { front: self, facts, asked };
             let answered = CALLER.scope(Arc::clone(&caller), (adapter.run)(&ask)).await;
-            let refused = |problem: Problem| problem.into_response(&facts.request_id);
             return Reply::served(answered.unwrap_or_else(refused), caller);
         }
         let readable = matches!(parts.method, Method::GET | Method::HEAD);
-        let call = (self.rest)(rest_call(parts, nulls::without(body)));
-        let answered = CALLER.scope(Arc::clone(&caller), call).await;
-        Reply::served(respond(answered, readable, &facts.request_id), caller)
+        let (uri, body) = (parts.uri.clone(), nulls::without(body));
+        let call = (self.rest)(rest_call(parts, body.clone()));
+        let answered = match CALLER.scope(Arc::clone(&caller), call).await {
+            Some(TranscodeResponse::Unary(answer)) if !answer.status().is_success() => {
+                let find = || kinds::check(route, &uri, &body).err();
+                let find = || find().map(|error| Problem::of_status(&(self.to_status)(error)));
+                return Reply::served(refused(rest_error::problem(answer.body(), find)), caller);
+            }
+            answered => answered,
+        };
+        Reply::served(respond(answered, route.rpc, readable, &facts.request_id), caller)
     }
 
     async fn read_body(&self, parts: &Parts, body: Body, most: usize) -> Result<Bytes, Problem> {
@@ -148,24 +159,22 @@ fn rest_call(parts: Parts, body: Bytes) -> RestCall {
     RestCall { verb: verb.as_str().to_owned(), target: target.to_owned(), headers, body }
 }
 
-/// The answer; `readable` is whether the request changed nothing.
+/// The answer of an RPC that did not refuse; `readable` is whether the request changed nothing.
 fn respond(
     answered: Option<TranscodeResponse>,
+    rpc: &str,
     readable: bool,
     request_id: &str,
 ) -> Response<Body> {
     match answered {
         None => Problem::not_found().into_response(request_id),
         Some(TranscodeResponse::Streaming(stream)) => respond_stream(stream),
-        Some(TranscodeResponse::Unary(answer)) if answer.status().is_success() => {
-            let mut response = answer.into_http();
+        Some(TranscodeResponse::Unary(answer)) => {
+            let mut response = answer.into_http().map(|body| numbers::plain(rpc, body));
             if let Some(tag) = readable.then(|| conditional::tag(response.body())).flatten() {
                 response.headers_mut().insert(header::ETAG, tag);
             }
             response.map(Body::from)
-        }
-        Some(TranscodeResponse::Unary(answer)) => {
-            rest_error::problem(answer.body()).into_response(request_id)
         }
     }
 }

@@ -25,8 +25,9 @@ struct Detail {
     value: String,
 }
 
-/// The problem that an error body of the transcoder tells.
-pub fn problem(body: &[u8]) -> Problem {
+/// The problem that an error body of the transcoder tells. It does not say
+/// which field it cannot read: `find` does.
+pub fn problem(body: &[u8], find: impl FnOnce() -> Option<Problem>) -> Problem {
     let Ok(written) = serde_json::from_slice::<Written>(body) else {
         error!("the transcoder's error is not a status");
         return Problem::panicked();
@@ -39,6 +40,9 @@ pub fn problem(body: &[u8]) -> Problem {
     match encoded.and_then(|detail| STANDARD.decode(&detail.value).ok()) {
         Some(encoded) => {
             Problem::of_service(code, &written.message, StatusDetails::decode(&encoded))
+        }
+        None if code == Code::InvalidArgument => {
+            find().unwrap_or_else(|| of_decoding(code, &written.message))
         }
         None => of_decoding(code, &written.message),
     }

@@ -41,14 +41,8 @@ pub struct RouteTable {
 impl RouteTable {
     /// The routes of the contract.
     pub fn new() -> Self {
-        Self::only(|_| true)
-    }
-
-    /// Some of them.
-    pub fn only(wanted: impl Fn(&Route) -> bool) -> Self {
-        let wanted = ROUTES.iter().chain(adapters::routes()).filter(|route| wanted(route));
         let mut entries: Vec<Vec<Entry>> = Vec::new();
-        for entry in wanted.map(Entry::parse) {
+        for entry in ROUTES.iter().chain(adapters::routes()).map(Entry::parse) {
             let length = entry.segments.len();
             entries.resize_with(entries.len().max(length + 1), Vec::new);
             entries[length].push(entry);

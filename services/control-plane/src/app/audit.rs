@@ -112,7 +112,7 @@ pub(super) fn entry(action: &'static str, tenant: &str) -> Entry {
         user_id: principal.map(|p| p.user_id).filter(|id| *id > 0),
         action,
         request_id: caller.as_ref().map(|c| c.request_id.clone()).unwrap_or_default(),
-        client_ip: caller.as_ref().map(|c| c.client_ip.clone()).unwrap_or_default(),
+        client_ip: caller.as_ref().map(|c| c.client_ip.to_string()).unwrap_or_default(),
         user_agent: caller.as_ref().map(|c| c.user_agent.clone()).unwrap_or_default(),
         ..Entry::default()
     }

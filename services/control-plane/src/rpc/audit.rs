@@ -255,7 +255,7 @@ impl AuditService for Audits {
             tenant_id: kept.tenant.map(String::from).unwrap_or_default(),
             retention_days,
             retention_max_rows,
-            deleted,
+            deleted: i32::try_from(deleted).unwrap_or(i32::MAX),
         }))
     }
 }

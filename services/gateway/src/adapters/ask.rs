@@ -113,7 +113,9 @@ impl Ask<'_> {
             Some(TranscodeResponse::Unary(answer)) if answer.status().is_success() => {
                 serde_json::from_slice(answer.body()).map_err(|_| Problem::panicked())
             }
-            Some(TranscodeResponse::Unary(answer)) => Err(rest_error::problem(answer.body())),
+            Some(TranscodeResponse::Unary(answer)) => {
+                Err(rest_error::problem(answer.body(), || None))
+            }
             Some(TranscodeResponse::Streaming(_)) | None => Err(Problem::panicked()),
         }
     }

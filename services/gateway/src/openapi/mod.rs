@@ -19,7 +19,7 @@ use http::HeaderValue;
 use serde_json::{Map, Value, json};
 use yuantus_proto::{OPENAPI, rest::ROUTES};
 
-use crate::conditional;
+use crate::{conditional, numbers};
 
 /// The document as it is sent.
 pub struct Document {
@@ -46,6 +46,7 @@ pub fn build() -> Value {
         operation::complete(operation, route, &schemas);
         rename(operation, &mut names);
     }
+    numbers::describe(&mut doc["components"]["schemas"]);
     adapters::add(&mut doc);
     paths::add(&mut doc);
     errors::add(&mut doc);

@@ -74,7 +74,7 @@ async fn handlers_learn_who_calls_from_where() {
     let me: Value = request.send().await.unwrap().json().await.unwrap();
     assert_eq!(me["username"], "ann");
     let caller = server.fake.last().caller;
-    assert_eq!(caller.client_ip, "127.0.0.1");
+    assert_eq!(&*caller.client_ip, "127.0.0.1");
     assert_eq!(caller.user_agent, "test/1");
     assert_eq!(caller.idempotency_key, None);
 }

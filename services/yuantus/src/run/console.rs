@@ -32,7 +32,7 @@ fn console() -> Caller {
         impersonating: false,
         rpc: String::new(),
         request_id: String::new(),
-        client_ip: String::new(),
+        client_ip: Arc::default(),
         user_agent: "console".to_owned(),
         idempotency_key: None,
     }
