@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use axum::extract::Query;
 use http::Uri;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use yuantus_domain::{Error, Result};
 use yuantus_proto::{OPENAPI, rest::Route};
 
@@ -23,8 +23,11 @@ enum Kind {
     OneOf(Vec<String>),
 }
 
+/// Fields by their names.
+type Fields = HashMap<String, Kind>;
+
 /// The fields of each method and path, of bodies and of queries.
-static FIELDS: LazyLock<HashMap<(String, String), HashMap<String, Kind>>> = LazyLock::new(|| {
+static FIELDS: LazyLock<HashMap<(String, String), Fields>> = LazyLock::new(|| {
     // The contract's build wrote it: it is JSON.
     let doc: Value = serde_json::from_str(OPENAPI).unwrap_or_default();
     let schemas = &doc["components"]["schemas"];
@@ -131,26 +134,31 @@ pub fn check(route: &Route, uri: &Uri, body: &[u8]) -> Result<()> {
         }
         seen.push(snake(name));
     }
+    check_fields(known, body)
+}
+
+/// The same of a body alone, which is to be this object.
+pub fn check_body(schema: &Value, body: &[u8]) -> Result<()> {
+    let known = schema["properties"].as_object().into_iter().flatten();
+    let known = known.filter_map(|(name, schema)| Some((name.clone(), Kind::of(schema)?)));
+    check_fields(&known.collect(), body)
+}
+
+fn check_fields(known: &Fields, body: &[u8]) -> Result<()> {
     // Read whole, a tenant's document would take many times its size.
     if body.len() > MAX_REQUEST_BYTES {
         return Ok(());
     }
-    match serde_json::from_slice::<Value>(body) {
-        Ok(Value::Object(fields)) => check_fields(known, &fields),
-        Ok(_) => Err(Error::invalid("body", "must be an object")),
+    let fields = match serde_json::from_slice::<Value>(body) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) => return Err(Error::invalid("body", "must be an object")),
         // What is no JSON is told of by where it ends to be.
-        Err(_) => Ok(()),
-    }
-}
-
-fn check_fields(known: &HashMap<String, Kind>, fields: &Map<String, Value>) -> Result<()> {
-    for (name, value) in fields {
-        let kind = known.get(&snake(name)).filter(|kind| !kind.takes(value));
-        if let Some(kind) = kind {
-            return Err(Error::invalid(name, kind.rule()));
-        }
-    }
-    Ok(())
+        Err(_) => return Ok(()),
+    };
+    let wrong = fields.iter().find_map(|(name, value)| {
+        Some((name, known.get(&snake(name)).filter(|kind| !kind.takes(value))?))
+    });
+    wrong.map_or(Ok(()), |(name, kind)| Err(Error::invalid(name, kind.rule())))
 }
 
 /// The contract's name of a field: clients may write `pageSize`.

@@ -65,8 +65,9 @@ fn without_value(message: &str) -> Cow<'_, str> {
 /// Without details it is the transcoder's own: the JSON is not the message.
 fn of_decoding(code: Code, message: &str) -> Problem {
     let message = &*without_value(message);
-    let field = message.split_once("unknown field `").and_then(|(_, rest)| rest.split_once('`'));
-    let field = field.map(|(field, _)| field.to_owned());
+    let named = ["unknown field `", "missing field `"].into_iter();
+    let named = named.filter_map(|before| Some(message.split_once(before)?.1.split_once('`')?.0));
+    let field = named.map(str::to_owned).next();
     Problem::of_service(code, message, StatusDetails::default()).field(field)
 }
 

@@ -11,8 +11,8 @@ use yuantus_auth::{Caller, caller::CALLER};
 use yuantus_domain::{Error, OrgKey, TenantId};
 
 use crate::{
-    admission, front::Front, hosts, nulls, problem::Problem, request::RequestFacts, rest_error,
-    services::RestCall,
+    admission, front::Front, hosts, kinds, nulls, problem::Problem, request::RequestFacts,
+    rest_error, services::RestCall,
 };
 
 use super::Adapter;
@@ -61,12 +61,20 @@ impl Ask<'_> {
     /// The body's fields.
     pub fn fields<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         let body = nulls::without(self.asked.body.clone());
-        serde_json::from_slice(&body).map_err(|error| rest_error::body(&error))
+        serde_json::from_slice(&body).map_err(|error| self.unread(&body, &error))
     }
 
     /// The body where it is an object of the client's own.
     pub fn object(&self) -> Result<Map<String, Value>, Problem> {
-        serde_json::from_slice(&self.asked.body).map_err(|error| rest_error::body(&error))
+        let body = &self.asked.body;
+        serde_json::from_slice(body).map_err(|error| self.unread(body, &error))
+    }
+
+    /// Why a body could not be read.
+    fn unread(&self, body: &[u8], error: &serde_json::Error) -> Problem {
+        let schema = self.asked.adapter.body.map(|schema| schema()).unwrap_or_default();
+        let wrong = kinds::check_body(&schema, body).err();
+        wrong.map_or_else(|| rest_error::body(error), |wrong| self.problem(wrong))
     }
 
     /// The tenant in context.

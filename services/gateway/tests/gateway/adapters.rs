@@ -82,8 +82,10 @@ async fn a_body_that_is_not_the_adapters_is_refused_with_its_field() {
         ("/api/v1/admin/tenants", json!({"id": "a", "bogus": 1}), Some("bogus")),
         ("/api/v1/admin/tenants", json!({"id": "a", "org_id": "A"}), Some("default_org_id")),
         ("/api/admin/tenants/provision", json!({"name": "--"}), Some("name")),
-        ("/api/admin/tenants/provision", json!([]), None),
-        ("/api/v1/admin/tenants/acme/orgs", json!({}), None),
+        ("/api/v1/admin/tenants", json!({"id": "a", "is_active": "yes"}), Some("is_active")),
+        ("/api/admin/tenants/provision", json!([]), Some("body")),
+        ("/api/admin/tenants/provision", json!({"name": 7}), Some("name")),
+        ("/api/v1/admin/tenants/acme/orgs", json!({}), Some("id")),
     ] {
         let answer = server.request(Method::POST, path).json(&body).send().await.unwrap();
         let document = problem(answer, StatusCode::BAD_REQUEST).await;
@@ -91,7 +93,7 @@ async fn a_body_that_is_not_the_adapters_is_refused_with_its_field() {
     }
     let put = server.anonymous(Method::PUT, "/api/v1/tenants/payments/policy");
     let put = put.bearer_auth(&admin).json(&json!([1])).send().await.unwrap();
-    problem(put, StatusCode::BAD_REQUEST).await;
+    assert_eq!(problem(put, StatusCode::BAD_REQUEST).await["field"], "body");
     assert!(server.fake.calls.lock().unwrap().is_empty(), "no handler ran");
     let put = server.anonymous(Method::PUT, "/api/v1/tenants/payments/policy");
     let put = put.bearer_auth(&admin).json(&json!({"daily": 7})).send().await.unwrap();
