@@ -159,7 +159,8 @@ fn rest_call(parts: Parts, body: Bytes) -> RestCall {
     RestCall { verb: verb.as_str().to_owned(), target: target.to_owned(), headers, body }
 }
 
-/// The answer of an RPC that did not refuse; `readable` is whether the request changed nothing.
+/// The answer of an RPC that did not refuse; `readable` is whether the request
+/// changed nothing.
 fn respond(
     answered: Option<TranscodeResponse>,
     rpc: &str,
