@@ -55,6 +55,9 @@ pub(crate) async fn measure(size: &Size) -> Result<Vec<Measure>> {
             throughput.add(ours, baseline);
             let took = ask.latencies(ours / 2.0, time).await?;
             latency.add(percentile(took, 99), LIMIT);
+            // What the machine itself makes of that many requests.
+            let took = bare.latencies(ours / 2.0, time).await?;
+            eprintln!("{} of the bare handler: {:.2} ms", names[1], percentile(took, 99));
         }
         measures.extend([throughput.measure(), latency.measure()]);
     }
