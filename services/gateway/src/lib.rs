@@ -8,8 +8,7 @@
 pub mod directory;
 pub mod error;
 pub mod health;
-pub mod kinds;
-mod memory;
+pub mod memory;
 pub mod observer;
 pub mod serve;
 pub mod services;
@@ -34,6 +33,7 @@ mod grpc;
 mod handshake;
 mod headers;
 mod hosts;
+mod kinds;
 pub mod metrics;
 mod nulls;
 mod numbers;

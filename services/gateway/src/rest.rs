@@ -87,8 +87,10 @@ impl Front {
         let call = (self.rest)(rest_call(parts, body.clone()));
         let answered = match CALLER.scope(Arc::clone(&caller), call).await {
             Some(TranscodeResponse::Unary(answer)) if !answer.status().is_success() => {
-                let find = || kinds::check(route, &uri, &body).err();
-                let find = || find().map(|error| Problem::of_status(&(self.to_status)(error)));
+                let find = || {
+                    let wrong = kinds::check(route, &uri, &body).err()?;
+                    Some(Problem::of_status(&(self.to_status)(wrong)))
+                };
                 return Reply::served(refused(rest_error::problem(answer.body(), find)), caller);
             }
             answered => answered,
