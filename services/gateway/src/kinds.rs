@@ -125,14 +125,15 @@ pub fn check(route: &Route, uri: &Uri, body: &[u8]) -> Result<()> {
     let query = query.map_or_else(|_| Vec::new(), |Query(query)| query);
     let mut seen = Vec::new();
     for (name, text) in &query {
-        let Some(kind) = known.get(&snake(name)) else { continue };
+        let field = snake(name);
+        let Some(kind) = known.get(&field) else { continue };
         if !kind.takes_text(text) {
             return Err(Error::invalid(name, kind.rule()));
         }
-        if seen.contains(&snake(name)) && !matches!(kind, Kind::List) {
+        if seen.contains(&field) && !matches!(kind, Kind::List) {
             return Err(Error::invalid(name, "must be given once"));
         }
-        seen.push(snake(name));
+        seen.push(field);
     }
     check_fields(known, body)
 }
