@@ -63,6 +63,12 @@ impl AccessTable {
         self.platforms.contains(rpc)
     }
 
+    /// Every RPC that anybody may call.
+    #[cfg(test)]
+    pub fn rpcs(&self) -> impl Iterator<Item = &'static str> {
+        self.access.keys().copied()
+    }
+
     /// Who may call `rpc` (gRPC's path); `None` where nobody may.
     pub fn of(&self, rpc: &str) -> Option<Access> {
         self.access.get(rpc).copied()

@@ -11,7 +11,7 @@ use axum::body::Body;
 use http::Request;
 use yuantus_proto::rest::ROUTES;
 
-use crate::{headers, routes::Found, upload};
+use crate::{headers, routes::Found, target::Target, upload};
 
 /// The longest a request may ask us to wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
@@ -30,22 +30,21 @@ impl Deadline {
         Self { usual }
     }
 
-    /// How long this request may take; `found` is what its path is, `None` of
-    /// gRPC.
-    pub fn of(&self, request: &Request<Body>, found: Option<&Found>) -> Duration {
+    /// How long this request may take, whose path is `target`.
+    pub fn of(&self, request: &Request<Body>, target: &Target) -> Duration {
         let path = request.uri().path();
-        let route = match found {
-            None => ROUTES.iter().find(|route| route.waits && route.rpc == path),
-            Some(Found::Rpc(route, _)) if route.waits => Some(*route),
-            Some(_) => None,
+        let route = match target {
+            Target::Rpc => ROUTES.iter().find(|route| route.waits && route.rpc == path),
+            Target::Rest(Found::Rpc(route, _)) if route.waits => Some(*route),
+            _ => None,
         };
         let ours = match route {
             Some(route) if route.rpc == upload::RPC => LONGEST_UPLOAD,
             Some(_) => self.usual + LONGEST_WAIT,
             None => self.usual,
         };
-        let grpc = found.is_none();
-        let asked = grpc.then(|| parse(headers::text(request.headers(), GRPC_TIMEOUT))).flatten();
+        let asked = || parse(headers::text(request.headers(), GRPC_TIMEOUT));
+        let asked = target.is_grpc().then(asked).flatten();
         asked.map_or(ours, |asked| asked.min(ours))
     }
 }
@@ -73,8 +72,8 @@ mod tests {
     use super::*;
     use crate::routes::RouteTable;
 
-    fn found(request: &Request<Body>) -> Found {
-        RouteTable::new().find(request.method(), request.uri().path())
+    fn target(request: &Request<Body>) -> Target {
+        Target::of(request, &RouteTable::new())
     }
 
     #[test]
@@ -90,9 +89,10 @@ mod tests {
     fn waiting_gets_its_time_and_nothing_else_does() {
         let deadline = Deadline::new(Duration::from_secs(1));
         let of = |verb: &str, path: &str| {
-            let request = Request::builder().method(verb).uri(path).body(Body::empty()).unwrap();
-            let found = (!path.starts_with("/yuantus")).then(|| found(&request));
-            deadline.of(&request, found.as_ref())
+            let request = Request::builder().method(verb).uri(path);
+            let request = request.header("content-type", "application/grpc");
+            let request = request.body(Body::empty()).unwrap();
+            deadline.of(&request, &target(&request))
         };
         let long = Duration::from_secs(301);
         assert_eq!(of("POST", "/api/v1/operations/1:wait"), long);
@@ -106,11 +106,14 @@ mod tests {
     fn a_grpc_client_may_ask_for_less_but_not_for_more() {
         let deadline = Deadline::new(Duration::from_secs(1));
         for (asked, gets) in [("50m", 50), ("1H", 1000), ("soon", 1000)] {
-            let request = Request::builder().uri("/x").header(GRPC_TIMEOUT, asked);
-            let request = request.body(Body::empty()).unwrap();
-            assert_eq!(deadline.of(&request, None), Duration::from_millis(gets), "{asked}");
-            let found = found(&request);
-            assert_eq!(deadline.of(&request, Some(&found)), Duration::from_secs(1), "{asked}");
+            let of = |path: &str| {
+                let request = Request::post(path).header(GRPC_TIMEOUT, asked);
+                let request = request.header("content-type", "application/grpc");
+                let request = request.body(Body::empty()).unwrap();
+                deadline.of(&request, &target(&request))
+            };
+            assert_eq!(of("/x.y.Z/Do"), Duration::from_millis(gets), "{asked}");
+            assert_eq!(of("/x"), Duration::from_secs(1), "{asked}: no gRPC");
         }
     }
 }

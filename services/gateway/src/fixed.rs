@@ -38,7 +38,8 @@ pub struct Fixed {
     pub stopping: CancellationToken,
 }
 
-type Answered = Result<Response<Body>, Problem>;
+/// What a fixed path is answered.
+pub type Answered = Result<Response<Body>, Problem>;
 
 impl Fixed {
     /// The path as we write it; `None` where it is not one of ours.
@@ -46,25 +47,19 @@ impl Fixed {
         PATHS.iter().chain(&docs::PATHS).copied().find(|known| *known == path)
     }
 
-    /// The answer; `None` where the path is not one of ours.
-    pub async fn answer(
-        &self,
-        method: &Method,
-        path: &str,
-        headers: &HeaderMap,
-    ) -> Option<Answered> {
-        Self::path(path)?;
+    /// The answer at one of our paths.
+    pub async fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Answered {
         if !matches!(*method, Method::GET | Method::HEAD) {
-            return Some(Err(Problem::method_not_allowed(&["GET"])));
+            return Err(Problem::method_not_allowed(&["GET"]));
         }
-        Some(match path {
+        match path {
             "/healthz" => Ok(text("text/plain", "ok")),
             "/api/v1/openapi.json" => Ok(openapi()),
             "/api/health" | "/api/v1/health" => self.about(headers),
             "/api/v1/health/deps" => self.dependencies(headers).await,
             "/readyz" | "/api/v1/health/ready" => self.ready().await,
             page => Ok(docs::answer(page, headers)),
-        })
+        }
     }
 
     fn about(&self, headers: &HeaderMap) -> Answered {

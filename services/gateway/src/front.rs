@@ -4,10 +4,10 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::body::{Body, HttpBody};
 use futures::FutureExt;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
+use tonic::{Code, service::Routes};
 use tracing::{Instrument, Span, error, record_all, warn};
 use yuantus_auth::{Caller, Principal};
 use yuantus_domain::{OrgId, TenantId};
@@ -21,16 +21,17 @@ use crate::{
     cors::Cors,
     deadline::Deadline,
     fixed::Fixed,
-    gate::{self, Gate, is_gate},
+    gate::{self, Gate},
     grpc, headers,
     metrics::Going,
     observer::Observer,
     problem::Problem,
     proxies::Proxies,
     request::RequestFacts,
-    routes::{Found, RouteTable},
+    routes::RouteTable,
     services::RestServices,
     settings::ToStatus,
+    target::Target,
     upload::Uploads,
 };
 
@@ -106,14 +107,13 @@ impl Reply {
 impl Front {
     /// Answers a request of `peer`.
     pub async fn handle(&self, request: Request<Body>, peer: &Peer) -> Response<Body> {
-        let facts = RequestFacts::new(&request, peer, &self.proxies);
+        let target = Target::of(&request, &self.routes);
+        let facts = RequestFacts::new(&request, peer, &self.proxies, target.is_grpc());
         let wishes = Wishes::of(&request);
         let going = Going::request(facts.grpc);
-        let find = || self.routes.find(request.method(), request.uri().path());
-        let found = (!facts.grpc).then(find);
-        let limit = self.deadline.of(&request, found.as_ref());
+        let limit = self.deadline.of(&request, &target);
         // What it takes to answer any request is large: it stays in one place.
-        let dispatched = timeout(limit, Box::pin(self.dispatch(request, found, &facts)));
+        let dispatched = timeout(limit, Box::pin(self.dispatch(request, target, &facts)));
         let dispatched = async { dispatched.await.unwrap_or_else(|_| timed_out(&facts)) };
         let dispatched = AssertUnwindSafe(dispatched).catch_unwind();
         let Reply { mut response, caller, quiet } =
@@ -139,30 +139,44 @@ impl Front {
         if wishes.method == Method::HEAD { without_body(response) } else { response }
     }
 
-    /// `found` is what the path is, `None` of gRPC.
     async fn dispatch(
         &self,
         request: Request<Body>,
-        found: Option<Found>,
+        target: Target,
         facts: &RequestFacts,
     ) -> Reply {
-        let Some(found) = found else { return self.call_grpc(request, facts).await };
-        let (method, path) = (request.method(), request.uri().path());
-        if is_gate(path) {
-            facts.what.set(gate::PATH).ok();
-            return self.gate.answer(request.uri(), request.headers(), facts).await;
-        }
-        if let Some(answer) = self.cors.preflight(method, request.headers()) {
-            return Reply::fixed(answer, facts);
-        }
-        if let Some(path) = Fixed::path(path) {
-            facts.what.set(path).ok();
-        }
-        match self.fixed.answer(method, path, request.headers()).await {
-            Some(answer) => Reply::fixed(answer, facts),
-            None => self.call_rest(request, found, facts).await,
+        let refuse = |problem: Problem| Reply::refused(problem.into_response(&facts.request_id));
+        match target {
+            Target::Gate => {
+                facts.what.set(gate::PATH).ok();
+                self.gate.answer(request.uri(), request.headers(), facts).await
+            }
+            Target::Rpc => self.call_grpc(request, facts).await,
+            Target::RpcByOtherMethod => refuse(Problem::method_not_allowed(&["POST"])),
+            Target::RpcByOtherContent => refuse(not_grpc()),
+            Target::Fixed(path) => {
+                facts.what.set(path).ok();
+                if let Some(answer) = self.cors.preflight(request.method(), request.headers()) {
+                    return Reply::fixed(answer, facts);
+                }
+                let answer = self.fixed.answer(request.method(), path, request.headers()).await;
+                Reply::fixed(answer, facts)
+            }
+            Target::Rest(found) => {
+                if let Some(answer) = self.cors.preflight(request.method(), request.headers()) {
+                    return Reply::fixed(answer, facts);
+                }
+                self.call_rest(request, found, facts).await
+            }
         }
     }
+}
+
+/// As gRPC over HTTP/2 says it.
+fn not_grpc() -> Problem {
+    let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    let detail = "this is a method of gRPC: its requests are application/grpc";
+    Problem::new(status, Code::InvalidArgument, "NOT_GRPC", detail)
 }
 
 /// What the client says about the answer it wants.

@@ -46,6 +46,7 @@ mod rest_error;
 mod routes;
 mod status_code;
 mod status_details;
+mod target;
 pub mod tls;
 pub mod upload;
 

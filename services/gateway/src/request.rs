@@ -30,7 +30,7 @@ pub struct RequestFacts {
     pub begun: Instant,
     /// Whether the connection is encrypted.
     pub tls: bool,
-    /// Whether it is gRPC.
+    /// Whether it is answered as gRPC.
     pub grpc: bool,
     /// What it turned out to be: gRPC's path of an RPC, or a path of ours.
     pub what: OnceLock<&'static str>,
@@ -40,7 +40,8 @@ pub struct RequestFacts {
 
 impl RequestFacts {
     /// Reads them; the query and all other headers stay out of the logs.
-    pub fn new<B>(request: &Request<B>, peer: &Peer, proxies: &Proxies) -> Self {
+    /// `grpc` is whether the request is answered as gRPC.
+    pub fn new<B>(request: &Request<B>, peer: &Peer, proxies: &Proxies, grpc: bool) -> Self {
         let headers: &HeaderMap = request.headers();
         let request_id = headers::request_id(headers);
         let span = info_span!(
@@ -67,7 +68,7 @@ impl RequestFacts {
             user_agent: headers::text(headers, header::USER_AGENT).to_owned(),
             begun: Instant::now(),
             tls: peer.tls,
-            grpc: headers::is_grpc(headers),
+            grpc,
             what: OnceLock::new(),
             request_id,
             span,

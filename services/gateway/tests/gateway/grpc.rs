@@ -61,7 +61,7 @@ async fn a_panic_is_an_internal_error_without_details() {
 async fn unknown_methods_are_unimplemented() {
     let server = TestServer::start().await;
     for path in
-        ["/yuantus.controlplane.v1.TenantService/Purge", "/yuantus.controlplane.v1.Nothing/At", "/"]
+        ["/yuantus.controlplane.v1.TenantService/Purge", "/yuantus.controlplane.v1.Nothing/At"]
     {
         let mut client = Grpc::new(server.channel().await);
         client.ready().await.unwrap();

@@ -25,4 +25,5 @@ mod rest;
 mod server;
 mod status;
 mod streams;
+mod target;
 mod tls;
