@@ -9,6 +9,7 @@ use std::{
 use async_trait::async_trait;
 use sea_orm::DatabaseTransaction;
 use sqlx::PgPool;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use yuantus_config::Config;
 use yuantus_domain::OperationType;
@@ -131,7 +132,8 @@ async fn drain(db: &sea_orm::DatabaseConnection, config: &Config) -> Result<Dura
     let registry = Registry::new(&[&Nothing]);
     let begun = Instant::now();
     let settings = settings(config);
-    run_worker(db.clone(), registry, Arc::new(()), notifier, settings, true, stop.clone()).await?;
+    let (_open, gate) = watch::channel(true);
+    run_worker(db.clone(), registry, Arc::new(()), notifier, settings, gate, stop.clone()).await?;
     let took = begun.elapsed();
     stop.cancel();
     notify.await?;
@@ -150,6 +152,7 @@ fn settings(config: &Config) -> Settings {
         retention: worker.retention(),
         backoff: Backoff { initial: worker.backoff_initial(), max: worker.backoff_max() },
         drain: Duration::from_secs(10),
+        once: true,
     }
 }
 

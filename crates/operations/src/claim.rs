@@ -1,4 +1,5 @@
-//! Claiming: one short statement takes the heads of free lanes.
+//! Claiming: one short statement takes the heads of free lanes. In recovery
+//! mode there is nothing to claim.
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ WITH heads AS (
         SELECT FROM operations e
         WHERE e.lane = o.lane AND e.state IN ('PENDING', 'RUNNING')
           AND (e.seq < o.seq OR e.state = 'RUNNING'))
+      AND NOT EXISTS (SELECT FROM deployment d WHERE d.recovery_since IS NOT NULL)
     ORDER BY o.seq
     LIMIT $1
     FOR UPDATE SKIP LOCKED

@@ -32,6 +32,7 @@ pub struct Run {
     pub(crate) notifier: Notifier,
     pub(crate) reported: AtomicI64,
     pub(crate) begun: Instant,
+    pub(crate) nonce: Uuid,
 }
 
 impl Run {
@@ -43,6 +44,12 @@ impl Run {
     /// Which claim this is; grows with every claim of the operation.
     pub fn epoch(&self) -> i64 {
         self.operation.epoch
+    }
+
+    /// Tells this claim from every other, of whatever history of the identity
+    /// database: random.
+    pub fn nonce(&self) -> Uuid {
+        self.nonce
     }
 
     /// The org whose database it works on.

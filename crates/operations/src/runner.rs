@@ -11,7 +11,7 @@ use crate::{
     CleanUp, Outcome, Result, Run, Step, StepError, StepResult, Task, backoff::Backoff, crashpoint,
     lease::Interrupt, metrics,
 };
-use yuantus_identity::{Context, Part};
+use yuantus_identity::{Context, Part, query::recovery};
 
 /// What a cancelled operation says as its reason.
 const CANCELLED: &str = "CANCELLED";
@@ -22,6 +22,9 @@ const UNDO_ATTEMPTS: i32 = 1000;
 
 /// How long an operation waits for a worker that knows its next step.
 const UNKNOWN_STEP: Duration = Duration::from_secs(10);
+
+/// How long a parked operation waits before it is looked at again.
+const PARKED: Duration = Duration::from_secs(10);
 
 /// Why running stopped, short of the end.
 enum Stop {
@@ -235,9 +238,19 @@ async fn attempt(run: &Run, work: impl Future<Output = StepResult>) -> Came {
         Ok(Ok(Outcome::Wait { reason, delay })) => Came::Wait { reason, delay },
         Ok(Err(StepError::Retry { reason, message, .. })) => Came::Retry { reason, message },
         Ok(Err(StepError::Fail { reason, message, .. })) => Came::Fail { reason, message },
+        Ok(Err(StepError::Behind { message })) => park(run, message).await,
         Ok(Err(StepError::Lost)) => Came::Stop(Stop::Lost),
         Err(_) => Came::Retry { reason: "INTERNAL", message: "the step panicked".into() },
     }
+}
+
+/// The operation waits; so do all others, since recovery mode begins.
+async fn park(run: &Run, message: String) -> Came {
+    match recovery::enter(&run.db, &message).await {
+        Ok(_) => tracing::error!(%message, "recovery mode: an operation is parked"),
+        Err(error) => tracing::warn!(%error, "recovery mode could not be entered"),
+    }
+    Came::Wait { reason: format!("parked: {message}"), delay: PARKED }
 }
 
 fn interrupted(why: Interrupt) -> Came {

@@ -58,6 +58,14 @@ pub enum StepError {
         /// The whole story, for the log.
         source: Option<Box<dyn StdError + Send + Sync>>,
     },
+    /// What is there remembers more than the identity database does: nothing is
+    /// to be done, or undone, until a person has looked. The operation waits,
+    /// and recovery mode begins.
+    #[error("{message}")]
+    Behind {
+        /// For people; names what differs.
+        message: String,
+    },
     /// The lease is lost: somebody else has the operation now.
     #[error("the lease was lost")]
     Lost,

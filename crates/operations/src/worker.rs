@@ -1,19 +1,26 @@
 //! The worker: claims operations and runs them until it is told to stop,
 //! then gives back what it holds.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use sea_orm::DatabaseConnection;
 use sqlx::{PgPool, postgres::PgListener};
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
+use uuid::Uuid;
 use yuantus_domain::{OperationType, OrgKey};
-use yuantus_identity::entity::operation::Model;
+use yuantus_identity::{entity::operation::Model, query::recovery};
 
 use crate::{
     Notifier, Registry, Result, Run,
@@ -48,6 +55,8 @@ pub struct Settings {
     pub backoff: Backoff,
     /// How long running steps may go on once it is told to stop.
     pub drain: Duration,
+    /// Whether it ends once there is nothing left to claim.
+    pub once: bool,
 }
 
 struct Worker<D: 'static> {
@@ -61,16 +70,20 @@ struct Worker<D: 'static> {
     wake: Notify,
     beat: Notify,
     slots: Arc<Semaphore>,
+    /// Whether operations may be claimed at all.
+    gate: watch::Receiver<bool>,
+    /// The newest epoch that this worker claimed with.
+    newest_epoch: AtomicI64,
 }
 
-/// Runs until `shutdown`; with `once`, until there is nothing left to claim.
+/// Runs until `shutdown`, or until there is nothing left to claim. While `gate` says false, nothing is claimed.
 pub async fn run_worker<D: Send + Sync + 'static>(
     db: DatabaseConnection,
     registry: Registry<D>,
     deps: Arc<D>,
     notifier: Notifier,
     settings: Settings,
-    once: bool,
+    gate: watch::Receiver<bool>,
     shutdown: CancellationToken,
 ) -> Result<()> {
     let pool = db.get_postgres_connection_pool().clone();
@@ -90,6 +103,8 @@ pub async fn run_worker<D: Send + Sync + 'static>(
         wake: Notify::new(),
         beat: Notify::new(),
         slots,
+        gate,
+        newest_epoch: AtomicI64::new(0),
         settings,
     });
     let stop = CancellationToken::new();
@@ -99,7 +114,7 @@ pub async fn run_worker<D: Send + Sync + 'static>(
     }
     // A task of its own, so that what wakes it need not wake the main thread.
     let mut work = JoinSet::new();
-    work.spawn(worker.clone().work(once, shutdown));
+    work.spawn(worker.clone().work(shutdown));
     if let Some(Err(error)) = work.join_next().await
         && let Ok(panicked) = error.try_into_panic()
     {
@@ -134,18 +149,13 @@ impl<D: Send + Sync + 'static> Worker<D> {
         }
     }
 
-    async fn work(self: Arc<Self>, once: bool, shutdown: CancellationToken) {
+    async fn work(self: Arc<Self>, shutdown: CancellationToken) {
         let mut runs = JoinSet::new();
-        self.claim_until(&mut runs, once, &shutdown).await;
+        self.claim_until(&mut runs, &shutdown).await;
         self.drain(&mut runs).await;
     }
 
-    async fn claim_until(
-        self: &Arc<Self>,
-        runs: &mut JoinSet<()>,
-        once: bool,
-        shutdown: &CancellationToken,
-    ) {
+    async fn claim_until(self: &Arc<Self>, runs: &mut JoinSet<()>, shutdown: &CancellationToken) {
         loop {
             let claimed = tokio::select! {
                 claimed = self.claim() => claimed,
@@ -155,7 +165,7 @@ impl<D: Send + Sync + 'static> Worker<D> {
             for (operation, permit, until) in claimed {
                 runs.spawn(self.clone().run(operation, permit, until));
             }
-            if once && idle && runs.is_empty() {
+            if self.settings.once && idle && runs.is_empty() {
                 return;
             }
             // Fewer than there were slots for was all there is: what comes
@@ -173,7 +183,7 @@ impl<D: Send + Sync + 'static> Worker<D> {
     /// Claims as many operations as there are free slots.
     async fn claim(&self) -> Vec<(Model, OwnedSemaphorePermit, std::time::Instant)> {
         let free = self.slots.available_permits();
-        if free == 0 {
+        if free == 0 || !*self.gate.borrow() {
             return Vec::new();
         }
         let until = std::time::Instant::now() + self.settings.lease;
@@ -186,6 +196,7 @@ impl<D: Send + Sync + 'static> Worker<D> {
         )
         .await;
         match claimed {
+            Ok(claimed) if self.is_behind(&claimed).await => Vec::new(),
             Ok(claimed) => claimed
                 .into_iter()
                 .filter_map(|op| Some((op, self.slots.clone().try_acquire_owned().ok()?, until)))
@@ -195,6 +206,23 @@ impl<D: Send + Sync + 'static> Worker<D> {
                 Vec::new()
             }
         }
+    }
+
+    /// Whether epochs have gone back since this worker claimed last: the
+    /// identity database was rolled back underneath. What was claimed is left
+    /// to its lease.
+    async fn is_behind(&self, claimed: &[Model]) -> bool {
+        let epochs = || claimed.iter().map(|operation| operation.epoch);
+        let (Some(oldest), Some(newest)) = (epochs().min(), epochs().max()) else { return false };
+        if oldest > self.newest_epoch.fetch_max(newest, Ordering::Relaxed) {
+            return false;
+        }
+        let reason = format!("epoch {oldest} was claimed again: the identity database went back");
+        tracing::error!(reason, "recovery mode: nothing is claimed");
+        if let Err(error) = recovery::enter(&self.db, &reason).await {
+            tracing::warn!(%error, "recovery mode could not be entered");
+        }
+        true
     }
 
     async fn run(
@@ -216,6 +244,7 @@ impl<D: Send + Sync + 'static> Worker<D> {
             let _running = Running::new(kind);
             let run = Run {
                 begun: std::time::Instant::now(),
+                nonce: Uuid::new_v4(),
                 operation,
                 kind,
                 key,

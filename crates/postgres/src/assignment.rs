@@ -41,6 +41,9 @@ pub struct Assignment {
     pub statement_timeout_seconds: u32,
     /// The marker of the finished database.
     pub marker: Marker,
+    /// The fingerprint of the bundle whose databases an org has from the
+    /// assignment on; those of others are migrated first.
+    pub ready_at: Option<String>,
 }
 
 /// A spare database that may become an org's.
@@ -167,12 +170,15 @@ impl LaneSession {
     ) -> Result<Assigned> {
         if let Some(present) = found.get(&assignment.database) {
             expect_same_owner(present, &assignment.marker)?;
+            self.check_claim(present)?;
             let marker = present.marker.as_ref();
             let marker = marker.filter(|m| m.operation == assignment.marker.operation);
-            let Some(marker) = marker.cloned() else {
+            let Some(marker) = marker else {
                 return Err(Error::NameTaken { database: present.name.to_string() });
             };
             let fingerprint = marker.fingerprint.clone();
+            let in_use = marker.in_use || assignment.ready_at.as_ref() == Some(&fingerprint);
+            let marker = self.stamped(&Marker { in_use, ..marker.clone() });
             let sql = grants(&Assignment { marker, ..assignment.clone() }, found.role)? + "COMMIT";
             return self.run(doing, sql).await.map(|_| Assigned::Already(fingerprint));
         }
@@ -184,6 +190,8 @@ impl LaneSession {
             }
             let fingerprint = marker.fingerprint.clone();
             let mut assignment = assignment.clone();
+            assignment.marker = self.stamped(&assignment.marker);
+            assignment.marker.in_use = assignment.ready_at.as_ref() == Some(&fingerprint);
             assignment.marker.fingerprint.clone_from(&fingerprint);
             let of_key = |role: &&WaitingRole| Some(&role.key) == spare.role_key.as_ref();
             let fits = marker.role.as_ref().filter(of_key);
@@ -304,7 +312,7 @@ fn limits(assignment: &Assignment) -> Result<String> {
 }
 
 /// A database that has the org's name must be the org's.
-fn expect_same_owner(present: &DatabaseInfo, marker: &Marker) -> Result<()> {
+pub(crate) fn expect_same_owner(present: &DatabaseInfo, marker: &Marker) -> Result<()> {
     let found = present.marker.as_ref();
     expect_plane(&present.name, found, &marker.plane)?;
     expect_kind(&present.name, found, Kind::Tenant)?;

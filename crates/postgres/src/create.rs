@@ -105,7 +105,34 @@ impl LaneSession {
         let found = self.look_up(doing, name).await?;
         let found = found.ok_or_else(|| Error::Missing { database: name.to_string() })?;
         expect_plane(name, found.marker.as_ref(), &marker.plane)?;
-        self.run(doing, comment(name, marker)).await.map(drop)
+        self.check_claim(&found)?;
+        self.run(doing, comment(name, &self.stamped(marker))).await.map(drop)
+    }
+
+    /// Sees that the org's database is this plane's and remembers no later
+    /// claim, and makes it remember this one. To be called before anything is
+    /// read from or done to it. One that is not there remembers nothing.
+    pub async fn stamp(&mut self, name: &DatabaseName, plane: &str) -> Result<()> {
+        let doing = Doing("stamp database", name.as_str());
+        let Some(found) = self.look_up(doing, name).await? else { return Ok(()) };
+        expect_plane(name, found.marker.as_ref(), plane)?;
+        expect_kind(name, found.marker.as_ref(), Kind::Tenant)?;
+        self.check_claim(&found)?;
+        let Some(marker) = &found.marker else { return Ok(()) };
+        self.run(doing, comment(name, &self.stamped(marker))).await.map(drop)
+    }
+
+    /// Makes the org's database say that an org has it.
+    pub async fn mark_in_use(&mut self, name: &DatabaseName, plane: &str) -> Result<()> {
+        let doing = Doing("mark database in use", name.as_str());
+        let found = self.look_up(doing, name).await?;
+        let found = found.ok_or_else(|| Error::Missing { database: name.to_string() })?;
+        expect_kind(name, found.marker.as_ref(), Kind::Tenant)?;
+        expect_plane(name, found.marker.as_ref(), plane)?;
+        self.check_claim(&found)?;
+        let Some(marker) = found.marker else { return Ok(()) };
+        let marker = self.stamped(&Marker { in_use: true, ..marker });
+        self.run(doing, comment(name, &marker)).await.map(drop)
     }
 
     /// Whether the database, now there and marked, takes connections.
@@ -120,6 +147,7 @@ impl LaneSession {
         let found = self.look_up(doing, name).await?;
         if let Some(found) = &found {
             check_ours(found, &marker.plane, marker.kind)?;
+            self.check_claim(found)?;
         } else {
             self.run(doing, create).await?;
         }
@@ -130,7 +158,7 @@ impl LaneSession {
             self.drop_waiting_roles(name).await?;
             rights += &waiting_role(name, marker, verifier)?;
         }
-        self.run(doing, rights + &comment(name, marker)).await?;
+        self.run(doing, rights + &comment(name, &self.stamped(marker))).await?;
         Ok(found.is_none_or(|found| found.allows_connections))
     }
 

@@ -105,6 +105,25 @@ pub enum Error {
         /// The kind needed.
         wanted: &'static str,
     },
+    /// The server remembers a claim that the identity database does not.
+    #[error(
+        "database `{database}` was claimed with epoch {newest}, ours is {epoch}: \
+         the identity database is older than the server"
+    )]
+    Behind {
+        /// The database.
+        database: String,
+        /// Ours.
+        epoch: i64,
+        /// The newest that the server remembers.
+        newest: i64,
+    },
+    /// A database that an org has, or had, is not dropped.
+    #[error("database `{database}` is in use: it is not dropped")]
+    InUse {
+        /// The database.
+        database: String,
+    },
     /// A program of PostgreSQL is not installed.
     #[error("`{program}` was found neither in PATH nor in /usr/lib/postgresql/*/bin")]
     ToolMissing {
@@ -198,6 +217,8 @@ impl Error {
             | Self::NameTaken { .. }
             | Self::Missing { .. }
             | Self::WrongKind { .. }
+            | Self::Behind { .. }
+            | Self::InUse { .. }
             | Self::ToolMissing { .. }
             | Self::File { .. }
             | Self::DirectoryInUse { .. }

@@ -14,7 +14,7 @@ use sqlx::{Row, postgres::PgRow};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    Error, LaneTag, Result, Server,
+    ClaimStamp, DatabaseInfo, Error, LaneTag, Marker, Result, Server,
     assignment::Look,
     catalog::{OWN_ROLE, SESSIONS},
     session::{Doing, LONG, SHORT, Session},
@@ -29,6 +29,8 @@ pub struct LaneSession {
     pub(crate) session: Session,
     tag: LaneTag,
     usable: bool,
+    /// The claim that works here, where it is an operation's.
+    claim: Option<ClaimStamp>,
     /// A transaction is open that has only looked.
     pub(crate) looked: Option<Look>,
 }
@@ -50,7 +52,41 @@ impl Server {
             sleep(POLL).await;
             rows = session.run(doing, sql.clone(), SHORT).await?;
         }
-        Ok(LaneSession { server: self.clone(), session, tag, usable: true, looked: None })
+        Ok(LaneSession {
+            server: self.clone(),
+            session,
+            tag,
+            usable: true,
+            claim: None,
+            looked: None,
+        })
+    }
+}
+
+impl LaneSession {
+    /// The same lane, held by this claim: databases that it makes or changes
+    /// remember it, and those that remember a later one are left alone.
+    pub fn claimed(self, claim: ClaimStamp) -> Self {
+        Self { claim: Some(claim), ..self }
+    }
+
+    /// The marker as this claim writes it.
+    pub(crate) fn stamped(&self, marker: &Marker) -> Marker {
+        let claim = self.claim.clone().or_else(|| marker.claim.clone());
+        Marker { claim, ..marker.clone() }
+    }
+
+    /// Refuses a database that remembers a claim which this one does not follow.
+    pub(crate) fn check_claim(&self, found: &DatabaseInfo) -> Result<()> {
+        let newest = found.marker.as_ref().and_then(|marker| marker.claim.as_ref());
+        match (&self.claim, newest) {
+            (Some(claim), Some(newest)) if !claim.follows(Some(newest)) => Err(Error::Behind {
+                database: found.name.to_string(),
+                epoch: claim.epoch,
+                newest: newest.epoch,
+            }),
+            _ => Ok(()),
+        }
     }
 }
 

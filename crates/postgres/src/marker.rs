@@ -2,7 +2,12 @@
 //! what for, and in which operation.
 //!
 //! Invariant: nothing is renamed over, cloned or dropped unless its marker
-//! names the same plane. A database without a marker is somebody else's.
+//! names the same plane. A database without a marker is somebody else's. One
+//! that is in use is never dropped: at most it becomes a tombstone.
+//!
+//! The marker is the server's own word on what happened, beside that of the
+//! identity database: who claimed the database last, and whether an org has
+//! ever had it. Where the two differ, nothing is destroyed.
 
 use serde::{Deserialize, Serialize};
 use yuantus_domain::DatabaseName;
@@ -84,6 +89,35 @@ pub struct Marker {
     /// The role that waits with a spare.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<WaitingRole>,
+    /// The newest claim that worked on the database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<ClaimStamp>,
+    /// Whether an org has, or had, this database: it may hold what nobody else
+    /// has. Markers that do not say count as if they said so.
+    #[serde(default = "yes")]
+    pub in_use: bool,
+}
+
+/// One claim of an operation, as the server remembers it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimStamp {
+    /// The claim's epoch. Epochs only grow, so one that is not above the
+    /// newest on the server is of an identity database that was rolled back.
+    pub epoch: i64,
+    /// Tells claims of one epoch apart, which then are of two histories.
+    pub nonce: String,
+}
+
+impl ClaimStamp {
+    /// Whether a claim with this stamp follows the one with stamp `before`, or
+    /// is the same.
+    pub fn follows(&self, before: Option<&Self>) -> bool {
+        before.is_none_or(|before| self.epoch > before.epoch || self == before)
+    }
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl Marker {
@@ -111,6 +145,8 @@ mod tests {
             operation: None,
             owner: Some("tenant-1/org-1".into()),
             role: Some(WaitingRole { key: "k".into(), seed: "s".into() }),
+            claim: Some(ClaimStamp { epoch: 7, nonce: "n".into() }),
+            in_use: false,
         };
         assert_eq!(Marker::read(Some(&marker.write())).as_ref(), Some(&marker));
         for other in
@@ -118,5 +154,22 @@ mod tests {
         {
             assert_eq!(Marker::read(other), None);
         }
+    }
+
+    #[test]
+    fn a_marker_of_before_is_in_use_and_was_never_claimed() {
+        let old = r#"{"plane":"p","kind":"tenant","fingerprint":""}"#;
+        let marker = Marker::read(Some(old)).unwrap();
+        assert!(marker.in_use && marker.claim.is_none(), "{marker:?}");
+    }
+
+    #[test]
+    fn a_claim_follows_only_those_of_lower_epochs() {
+        let stamp = |epoch, nonce: &str| ClaimStamp { epoch, nonce: nonce.into() };
+        let before = stamp(7, "a");
+        assert!(stamp(7, "b").follows(None) && stamp(8, "b").follows(Some(&before)));
+        assert!(before.follows(Some(&before)), "a claim goes on");
+        assert!(!stamp(7, "b").follows(Some(&before)), "another of the same epoch");
+        assert!(!stamp(6, "a").follows(Some(&before)));
     }
 }

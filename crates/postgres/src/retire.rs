@@ -1,14 +1,15 @@
 //! Dropping databases and roles.
 //!
 //! Invariant: only a database that this plane made is dropped, as its marker
-//! says, or as its name says where a crash left it unmarked. What is not there
+//! says, or as its name says where a crash left it unmarked. One that an org
+//! has is not dropped, nor one that remembers a later claim. What is not there
 //! needs no dropping.
 
 use sqlx::Row;
 use yuantus_domain::DatabaseName;
 
 use crate::{
-    Identifier, Kind, LaneSession, Result, WaitingRole,
+    Error, Identifier, Kind, LaneSession, Result, WaitingRole,
     adoption::check_ours,
     bootstrap::OWNER_ROLE,
     identifier::Literal,
@@ -30,6 +31,10 @@ impl LaneSession {
             return Ok(());
         };
         check_ours(&found, plane, kind)?;
+        self.check_claim(&found)?;
+        if kind == Kind::Tenant && found.marker.as_ref().is_none_or(|marker| marker.in_use) {
+            return Err(Error::InUse { database: name.to_string() });
+        }
         // The role first: without it a spare is no use, and is dropped again;
         // a role without its spare nobody would look for.
         if kind == Kind::Spare {

@@ -15,7 +15,7 @@ use yuantus_domain::DatabaseName;
 use crate::{
     Assignment, DatabaseInfo, Error, Identifier, Kind, LaneSession, Marker, Result, Server,
     adoption::{expect_kind, expect_plane},
-    assignment::{Found, Role, grants, rename},
+    assignment::{Found, Role, expect_same_owner, grants, rename},
     create::comment,
     identifier::Literal,
     session::Doing,
@@ -49,9 +49,53 @@ impl LaneSession {
         self.settle(doing, outcome).await
     }
 
+    /// Makes a database that an org has, or had, a tombstone of `operation`, from
+    /// which `role` is locked out. One that is one already, or is not there, is
+    /// left as it is.
+    pub async fn bury(
+        &mut self,
+        database: &DatabaseName,
+        role: &str,
+        tombstone: &DatabaseName,
+        operation: &str,
+        plane: &str,
+    ) -> Result<()> {
+        let doing = Doing("make a tombstone of database", database.as_str());
+        let work = async {
+            let found = self.begin(doing, &[database, tombstone], role).await?;
+            let sql = match (found.get(database), found.get(tombstone)) {
+                (None, _) => "ROLLBACK".to_owned(),
+                (Some(_), Some(_)) => {
+                    return Err(Error::NameTaken { database: tombstone.to_string() });
+                }
+                (Some(current), None) => {
+                    expect_plane(database, current.marker.as_ref(), plane)?;
+                    expect_kind(database, current.marker.as_ref(), Kind::Tenant)?;
+                    self.check_claim(current)?;
+                    let locked_out = (found.role != Role::Missing).then_some(role);
+                    bury(current, tombstone, Some(operation.to_owned()), locked_out)? + "COMMIT"
+                }
+            };
+            let (server, names) = (self.server.clone(), [database.clone(), tombstone.clone()]);
+            tokio::select! {
+                biased;
+                renamed = self.run(doing, sql) => renamed.map(drop),
+                never = end_sessions(&server, &names) => match never {},
+            }
+        };
+        let outcome = work.await;
+        self.settle(doing, outcome).await
+    }
+
     async fn swap_in_transaction(&mut self, doing: Doing<'_>, swap: &Swap<'_>) -> Result<Swapped> {
         let names = [swap.incoming, &swap.assignment.database, swap.tombstone];
         let found = self.begin(doing, &names, &swap.assignment.role).await?;
+        for database in names.iter().filter_map(|name| found.get(name)) {
+            self.check_claim(database)?;
+        }
+        let assignment =
+            Assignment { marker: self.stamped(&swap.assignment.marker), ..swap.assignment.clone() };
+        let swap = Swap { assignment: &assignment, ..*swap };
         let (outcome, sql) = swap.plan(&found)?;
         let server = self.server.clone();
         let names = [swap.incoming.clone(), swap.assignment.database.clone()];
@@ -64,6 +108,7 @@ impl LaneSession {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Swap<'a> {
     incoming: &'a DatabaseName,
     assignment: &'a Assignment,
@@ -75,7 +120,7 @@ impl Swap<'_> {
         let current = found.get(&self.assignment.database);
         let plane = &self.assignment.marker.plane;
         if let Some(current) = current {
-            expect_plane(&current.name, current.marker.as_ref(), plane)?;
+            expect_same_owner(current, &self.assignment.marker)?;
         }
         let grants = grants(self.assignment, found.role)? + "COMMIT";
         let Some(incoming) = found.get(self.incoming) else {
@@ -90,11 +135,12 @@ impl Swap<'_> {
         let Some(current) = current else {
             return Ok((Swapped::Placed, arrive));
         };
-        expect_kind(&current.name, current.marker.as_ref(), Kind::Tenant)?;
         if found.get(self.tombstone).is_some() {
             return Err(Error::NameTaken { database: self.tombstone.to_string() });
         }
-        Ok((Swapped::Replaced, self.bury(current, found.role)? + &arrive))
+        let role = (found.role != Role::Missing).then_some(&*self.assignment.role);
+        let operation = self.assignment.marker.operation.clone();
+        Ok((Swapped::Replaced, bury(current, self.tombstone, operation, role)? + &arrive))
     }
 
     fn is_done(&self, current: &DatabaseInfo) -> bool {
@@ -102,24 +148,25 @@ impl Swap<'_> {
         operation.is_some()
             && current.marker.as_ref().is_some_and(|marker| marker.operation == *operation)
     }
+}
 
-    fn bury(&self, current: &DatabaseInfo, found: Role) -> Result<String> {
-        let former = current.marker.clone().unwrap_or_else(|| self.assignment.marker.clone());
-        let marker = Marker {
-            kind: Kind::Tombstone,
-            operation: self.assignment.marker.operation.clone(),
-            ..former
-        };
-        let mut sql = rename(&current.name, self.tombstone);
-        if found != Role::Missing {
-            let role = Identifier::new(&self.assignment.role)?;
-            sql += &format!(
-                "REVOKE ALL ON DATABASE {} FROM {role}; ",
-                Identifier::from(self.tombstone)
-            );
-        }
-        Ok(sql + &comment(self.tombstone, &marker))
+/// The statements that make `current` the tombstone of an operation, and lock a
+/// role out of it.
+fn bury(
+    current: &DatabaseInfo,
+    tombstone: &DatabaseName,
+    operation: Option<String>,
+    role: Option<&str>,
+) -> Result<String> {
+    let former = current.marker.clone();
+    let former = former.ok_or_else(|| Error::Foreign { database: current.name.to_string() })?;
+    let marker = Marker { kind: Kind::Tombstone, operation, ..former };
+    let mut sql = rename(&current.name, tombstone);
+    if let Some(role) = role {
+        let role = Identifier::new(role)?;
+        sql += &format!("REVOKE ALL ON DATABASE {} FROM {role}; ", Identifier::from(tombstone));
     }
+    Ok(sql + &comment(tombstone, &marker))
 }
 
 /// Ends the sessions of databases, again and again until it is dropped. Those

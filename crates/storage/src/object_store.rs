@@ -3,6 +3,7 @@
 mod bucket;
 mod delete;
 mod fence;
+mod folders;
 mod read;
 mod upload;
 

@@ -11,7 +11,7 @@ use yuantus_auth::{DerivedPasswords, Sealer, Signer, purpose};
 use yuantus_domain::{DatabaseName, OrgKey, Plan};
 use yuantus_identity::{entity::database, for_org, for_tenant};
 use yuantus_operations::{Run, StepError};
-use yuantus_postgres::{Assignment, Kind, LaneSession, Marker, Server, Tools};
+use yuantus_postgres::{Assignment, ClaimStamp, Kind, LaneSession, Marker, Server, Tools};
 use yuantus_storage::ObjectStore;
 use yuantus_tenant_schema::Bundle;
 
@@ -79,8 +79,21 @@ impl Deps {
     /// takes over afterwards ends this session. What is on the server may be
     /// looked at once the lane is taken, not before.
     pub(crate) async fn lane(&self, run: &Run) -> Result<LaneSession, StepError> {
-        let lane = self.open_lane(run.lane(), run.epoch()).await?;
+        let lane = self.open_lane(run.lane(), run.epoch()).await?.claimed(stamp(run));
         run.confirm().await?;
+        Ok(lane)
+    }
+
+    /// As [`Self::lane`], for what reads or changes the org's database, which
+    /// remembers this claim from now on.
+    pub(crate) async fn database_lane(
+        &self,
+        run: &Run,
+        database: &DatabaseName,
+    ) -> Result<LaneSession, StepError> {
+        let mut lane = self.lane(run).await?;
+        let plane = self.plane.to_string();
+        lane.stamp(database, &plane).await.map_err(failure::postgres)?;
         Ok(lane)
     }
 
@@ -107,6 +120,8 @@ impl Deps {
             operation: None,
             owner: None,
             role: None,
+            claim: None,
+            in_use: false,
         }
     }
 
@@ -138,6 +153,7 @@ impl Deps {
                 owner: Some(key.to_string()),
                 ..self.marker(Kind::Tenant, fingerprint)
             },
+            ready_at: Some(self.bundle.fingerprint().to_owned()),
         })
     }
 
@@ -158,6 +174,11 @@ impl Deps {
         let aad = purpose::database_password(key, row.password_version.unsigned_abs());
         self.sealer.open(&row.sealed_password, &aad).map_err(failure::auth)
     }
+}
+
+/// The claim of a run, as databases remember it.
+pub(crate) fn stamp(run: &Run) -> ClaimStamp {
+    ClaimStamp { epoch: run.epoch(), nonce: run.nonce().simple().to_string() }
 }
 
 /// A stored or constructed database name.

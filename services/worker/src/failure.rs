@@ -15,8 +15,12 @@ fn of<E: std::error::Error + Send + Sync + 'static>(
 
 /// A failure of the server of the orgs' databases, or of its programs.
 pub(crate) fn postgres(error: yuantus_postgres::Error) -> StepError {
-    if matches!(error, yuantus_postgres::Error::Superseded { .. }) {
-        return StepError::Lost;
+    match error {
+        yuantus_postgres::Error::Superseded { .. } => return StepError::Lost,
+        yuantus_postgres::Error::Behind { .. } => {
+            return StepError::Behind { message: error.to_string() };
+        }
+        _ => {}
     }
     of(error.is_transient(), ("DATABASE_UNAVAILABLE", "DATABASE_FAILED"), error)
 }

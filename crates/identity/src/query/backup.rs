@@ -1,8 +1,8 @@
 //! Backups.
 
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
-    QueryOrder, QuerySelect, prelude::DateTimeUtc, sea_query::Expr,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait,
+    QueryFilter, QueryOrder, QuerySelect, Statement, prelude::DateTimeUtc, sea_query::Expr,
 };
 use uuid::Uuid;
 use yuantus_domain::BackupState;
@@ -11,6 +11,17 @@ use crate::{
     Context, OrgScope, Result,
     entity::backup::{ActiveModel, Column, Entity, Model},
 };
+
+/// Where the newest complete backup of any org is in the bucket.
+pub async fn newest_complete(db: &impl ConnectionTrait) -> Result<Option<String>> {
+    let newest = Entity::find()
+        .filter(Column::State.eq(BackupState::Complete.as_str()))
+        .order_by_desc(Column::Id)
+        .one(db)
+        .await
+        .during("find newest backup")?;
+    Ok(newest.map(|backup| backup.prefix))
+}
 
 impl OrgScope<'_> {
     /// One backup of the org.
@@ -59,6 +70,40 @@ impl OrgScope<'_> {
         .insert(db)
         .await
         .during("insert backup")
+    }
+
+    /// Records where in the bucket a claim is about to write a backup.
+    pub async fn insert_backup_prefix(
+        &self,
+        db: &impl ConnectionTrait,
+        id: Uuid,
+        prefix: &str,
+    ) -> Result<()> {
+        let sql = "INSERT INTO backup_prefixes (prefix, backup_id)
+            SELECT $1, b.id FROM backups b
+            WHERE b.id = $2 AND b.tenant_id = $3 AND b.org_id = $4";
+        let values = [prefix.into(), id.into(), self.tenant_id().into(), self.org_id().into()];
+        db.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
+            .await
+            .during("insert backup prefix")
+            .map(drop)
+    }
+
+    /// Where in the bucket claims of a backup have written.
+    pub async fn backup_prefixes(
+        &self,
+        db: &impl ConnectionTrait,
+        id: Uuid,
+    ) -> Result<Vec<String>> {
+        let sql = "SELECT p.prefix FROM backup_prefixes p JOIN backups b ON b.id = p.backup_id
+            WHERE b.id = $1 AND b.tenant_id = $2 AND b.org_id = $3 ORDER BY p.created_at";
+        let values = [id.into(), self.tenant_id().into(), self.org_id().into()];
+        let rows = db
+            .query_all_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
+            .await
+            .during("list backup prefixes")?;
+        let prefixes = rows.iter().map(|row| row.try_get("", "prefix"));
+        prefixes.collect::<std::result::Result<_, _>>().during("list backup prefixes")
     }
 
     /// Keeps the manifest of a backup that is not complete yet, and where in

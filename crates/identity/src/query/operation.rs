@@ -1,7 +1,10 @@
 //! Operations as the API reads them. What the engine writes is in the
 //! `operations` crate.
 
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    Statement,
+};
 use uuid::Uuid;
 use yuantus_domain::{OperationState, OperationType, OrgId, TenantId};
 
@@ -52,6 +55,33 @@ pub async fn page(
         query = query.filter(Column::Seq.lt(before));
     }
     query.all(db).await.during("list operations")
+}
+
+/// Every operation that has not ended, oldest first.
+pub async fn unfinished(db: &impl ConnectionTrait) -> Result<Vec<Model>> {
+    Entity::find()
+        .filter(
+            Column::State
+                .is_in([OperationState::Pending.as_str(), OperationState::Running.as_str()]),
+        )
+        .order_by_asc(Column::Seq)
+        .all(db)
+        .await
+        .during("list unfinished operations")
+}
+
+/// Ends an operation as cancelled, undoing nothing; `why` is for people. Who
+/// claimed it, if anybody did, writes nothing any more.
+pub async fn cancel_as_it_is(db: &impl ConnectionTrait, id: Uuid, why: &str) -> Result<()> {
+    let sql = "UPDATE operations SET state = 'CANCELLED', node_id = NULL,
+            lease_expires_at = NULL, reason = $2, error_reason = 'CANCELLED',
+            error_message = $2, finished_at = now(), updated_at = now()
+        WHERE id = $1 AND state IN ('PENDING', 'RUNNING')";
+    let values = [id.into(), why.into()];
+    db.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
+        .await
+        .during("cancel operation as it is")
+        .map(drop)
 }
 
 impl TenantScope<'_> {

@@ -107,6 +107,7 @@ impl Fixture {
                 owner: Some(self.lane_name(org)),
                 ..marker(Kind::Tenant)
             },
+            ready_at: None,
         }
     }
 
@@ -197,6 +198,8 @@ pub fn marker(kind: Kind) -> Marker {
         operation: None,
         owner: None,
         role: None,
+        claim: None,
+        in_use: false,
     }
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test needs must be there")]
 
 mod assignment;
+mod claims;
 mod creation;
 mod dump;
 mod fixture;

@@ -81,6 +81,8 @@ pub fn with_database(test: impl AsyncFnOnce(Fixture)) {
             operation: None,
             owner: None,
             role: None,
+            claim: None,
+            in_use: false,
         };
         let mut lane = postgres.server.open_lane(&name, 1).await.unwrap();
         lane.create_blank(&database, &marker).await.unwrap();

@@ -158,7 +158,7 @@ impl App {
 }
 
 /// Whether the operation makes the org's first database.
-fn sets_up_org(operation: &Model) -> Result<bool> {
+pub(super) fn sets_up_org(operation: &Model) -> Result<bool> {
     match OperationType::parse(&operation.kind) {
         Some(OperationType::CreateDatabase) => Ok(true),
         Some(OperationType::RestoreDatabase) => Ok(restore_input(operation)?.creates_org),

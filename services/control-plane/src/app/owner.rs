@@ -60,6 +60,15 @@ impl App {
     }
 }
 
+/// Why something is done at the console, as the audit trail keeps it.
+pub(super) fn console_reason(reason: &str) -> Result<&str> {
+    let reason = reason.trim();
+    if !(8..=REASON).contains(&reason.chars().count()) {
+        return Err(Error::invalid("reason", "must have 8 to 500 characters"));
+    }
+    Ok(reason)
+}
+
 /// Opens a session of a platform administrator at the server's console, for
 /// `good_for`, and records why. Answers it and its token, which nothing renews.
 pub async fn break_glass(
@@ -68,10 +77,7 @@ pub async fn break_glass(
     reason: &str,
     good_for: Duration,
 ) -> Result<(Uuid, SecretString)> {
-    let reason = reason.trim();
-    if !(8..=REASON).contains(&reason.chars().count()) {
-        return Err(Error::invalid("reason", "must have 8 to 500 characters"));
-    }
+    let reason = console_reason(reason)?;
     if good_for < Duration::from_mins(1) || good_for > LONGEST {
         return Err(Error::invalid("minutes", "must be 1 to 240"));
     }

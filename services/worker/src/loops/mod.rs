@@ -11,7 +11,7 @@ mod tombstones;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::task::JoinSet;
+use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use yuantus_operations::StepError;
 
@@ -24,19 +24,25 @@ const SPARES: Duration = Duration::from_secs(2);
 /// How often leftovers are looked for.
 const LEFTOVERS: Duration = Duration::from_secs(30);
 
-/// Starts the loops; they end when `stop` is cancelled.
-pub(crate) fn start_loops(loops: &mut JoinSet<()>, deps: &Arc<Deps>, stop: &CancellationToken) {
+/// Starts the loops, which work while `gate` says true; they end when `stop` is
+/// cancelled.
+pub(crate) fn start_loops(
+    loops: &mut JoinSet<()>,
+    deps: &Arc<Deps>,
+    gate: watch::Receiver<bool>,
+    stop: &CancellationToken,
+) {
     let (deps, stop) = (deps.clone(), stop.clone());
     loops.spawn(async move {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = run_loops(&deps) => {}
+            () = run_loops(&deps, gate) => {}
         }
     });
 }
 
-async fn run_loops(deps: &Deps) {
-    loop {
+async fn run_loops(deps: &Deps, mut gate: watch::Receiver<bool>) {
+    while gate.wait_for(|open| *open).await.is_ok() {
         match leader::lead(deps).await {
             Ok(Some(mut leader)) => {
                 tracing::info!("this worker keeps the spare databases");
@@ -46,6 +52,7 @@ async fn run_loops(deps: &Deps) {
                     () = seal_audit(deps) => {}
                     () = prune_audit(deps) => {}
                     () = leader.deposed() => tracing::info!("no longer keeping spare databases"),
+                    _ = gate.wait_for(|open| !*open) => {}
                 }
             }
             Ok(None) => {}

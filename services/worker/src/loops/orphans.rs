@@ -1,6 +1,8 @@
 //! Spare and restore databases that an operation made for itself and left
 //! behind. Each names its operation, in its marker or, where a crash left it
-//! unmarked, in its name; once that has ended, nobody needs it. And roles that
+//! unmarked, in its name; once that has ended, nobody needs it. One whose
+//! operation the identity database does not know is left alone, and listed by
+//! `yuantus doctor`: it may be that of another history. And roles that
 //! wait with spare databases which somebody dropped without them.
 
 use uuid::Uuid;
@@ -58,13 +60,8 @@ async fn is_orphan(deps: &Deps, info: &DatabaseInfo, prefix: &str) -> Result<boo
     };
     let Some(id) = maker.and_then(|id| Uuid::parse_str(id).ok()) else { return Ok(false) };
     let operation = operation::find(&deps.db, id).await?;
-    Ok(match operation {
-        Some(operation) => {
-            OperationState::parse(&operation.state).is_some_and(OperationState::is_final)
-        }
-        // Ours and aged out; without a marker it may be another plane's.
-        None => info.marker.is_some(),
-    })
+    let state = operation.and_then(|operation| OperationState::parse(&operation.state));
+    Ok(state.is_some_and(OperationState::is_final))
 }
 
 async fn drop_orphan(deps: &Deps, info: &DatabaseInfo, kind: Kind) -> Result<(), StepError> {

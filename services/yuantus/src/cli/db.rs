@@ -3,7 +3,9 @@
 
 mod break_glass;
 mod create_admin;
+mod fork;
 mod grant;
+mod release;
 
 use std::path::Path;
 
@@ -39,12 +41,22 @@ pub(crate) enum Command {
     /// Let a role without ownership serve API and workers: it can add to the
     /// audit trail, but not change or delete it. Run again after an upgrade
     Grant(grant::Options),
+    /// End recovery mode, once what `yuantus doctor` lists was looked at: this
+    /// identity database is the one that counts
+    Release(release::Options),
+    /// Give this copy of an identity database a plane of its own: it touches
+    /// nothing of the original's from then on
+    Fork(fork::Options),
 }
 
 impl Command {
     /// Does it.
     pub(crate) async fn run(self, file: Option<&Path>, output: Output) -> Result<(), Failure> {
-        let config = load_config(file, Purpose::Identity, &[])?;
+        let purpose = match self {
+            Self::Release(_) | Self::Fork(_) => Purpose::Api,
+            _ => Purpose::Identity,
+        };
+        let config = load_config(file, purpose, &[])?;
         match self {
             Self::Upgrade => {
                 let applied = upgrade(&config).await?;
@@ -69,6 +81,8 @@ impl Command {
             Self::CreateAdmin(options) => options.run(&config).await,
             Self::BreakGlass(options) => options.run(&config).await,
             Self::Grant(options) => options.run(&config).await,
+            Self::Release(options) => options.run(&config).await,
+            Self::Fork(options) => options.run(&config).await,
         }
     }
 }

@@ -7,6 +7,7 @@ mod backup;
 mod bundle;
 mod completions;
 pub(crate) mod db;
+mod doctor;
 mod login;
 mod logout;
 mod man;
@@ -86,6 +87,9 @@ enum Command {
     /// The identity database's schema
     #[command(subcommand)]
     Db(db::Command),
+    /// Compare the identity database with the server and the bucket, at the
+    /// server's console
+    Doctor(doctor::Options),
     /// Make a tenant, an org and a user where they are missing, at the server's
     /// console
     SeedIdentity(seed_identity::Options),
@@ -144,6 +148,7 @@ impl Cli {
             Command::Start(options) => run::start::run(options, config).await,
             Command::Worker(options) => run::worker::run(options, config).await,
             Command::Db(command) => command.run(config, output).await,
+            Command::Doctor(options) => options.run(config, output).await,
             Command::SeedIdentity(options) => options.run(config).await,
             Command::SeedMeta(options) => options.run(config).await,
             Command::Login(options) => options.run(&self.global).await,

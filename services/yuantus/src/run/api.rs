@@ -22,6 +22,7 @@ use yuantus_operations::{Notifier, Watcher};
 use yuantus_tenant_data::{Connections, Limits, TenantServer};
 
 use super::{
+    bucket,
     common::{Common, presigner, refused, retention},
     directory::AppDirectory,
     health::AppHealth,
@@ -139,6 +140,7 @@ impl Api {
         shutdown: CancellationToken,
     ) -> Result<(), Failure> {
         let app = self.app;
+        bucket::check_at_start(&mut self.background, &app.db, &app.store, &shutdown).await?;
         if let Some(owner) = self.owner {
             let ended = self.stop_background.clone();
             self.background.spawn(make_owner(app.clone(), owner, ended));

@@ -1,6 +1,7 @@
 //! The long-running commands: `start`, `worker` and `dev`.
 
 mod api;
+mod bucket;
 mod common;
 mod console;
 pub(crate) mod dev;

@@ -12,6 +12,7 @@ use yuantus_postgres::Tools;
 use yuantus_worker::{Deps, Limits, Spares};
 
 use super::{
+    bucket,
     common::{Common, refused, retention},
     metrics,
 };
@@ -51,6 +52,7 @@ pub(crate) async fn run_operations(
     if let Some(showing) = metrics::open(metrics, &db, stop.clone()).await? {
         background.spawn(showing);
     }
+    bucket::check_at_start(&mut background, &db, &common.store, &shutdown).await?;
     let deps = Arc::new(Deps {
         db: db.clone(),
         server: common.server.of_plane(&plane.to_string()),
@@ -73,7 +75,8 @@ pub(crate) async fn run_operations(
         spares: Spares::default(),
         bootstrapped: OnceCell::new(),
     });
-    let worked = yuantus_worker::run(db, deps, notifier, settings(config), once, shutdown).await;
+    let settings = Settings { once, ..settings(config) };
+    let worked = yuantus_worker::run(db, deps, notifier, settings, shutdown).await;
     stop.cancel();
     while background.join_next().await.is_some() {}
     worked.map_err(|error| Failure::local("run operations", error))
@@ -106,6 +109,7 @@ fn settings(config: &Config) -> Settings {
         retention: worker.retention(),
         backoff: Backoff { initial: worker.backoff_initial(), max: worker.backoff_max() },
         drain: config.server.drain(),
+        once: false,
     }
 }
 

@@ -2,6 +2,7 @@
 //! manifest once the child has ended well.
 
 use async_trait::async_trait;
+use uuid::Uuid;
 use yuantus_backup::{DatabaseFacts, Error, Repository, SnapshotMeta, StoredDump, TableRows};
 use yuantus_domain::{backup_prefix, operation_input::OfBackup};
 use yuantus_identity::{entity::database, for_org};
@@ -20,16 +21,17 @@ impl Step<Deps> for DumpDatabase {
     }
 
     fn crash_points(&self) -> &'static [&'static str] {
-        &["after_init", "after_dump", "after_manifest"]
+        &["after_prefix", "after_init", "after_dump", "after_manifest"]
     }
 
     async fn run(&self, deps: &Deps, run: &Run) -> StepResult {
         let input: OfBackup = run.input()?;
         let row = deps.database(run).await?;
-        let prefix = backup_prefix::of_claim(run.key(), input.backup_id, run.epoch());
+        let prefix =
+            backup_prefix::of_claim(run.key(), input.backup_id, run.epoch(), Uuid::new_v4());
+        record_prefix(run, input.backup_id, &prefix).await?;
+        crashpoint!("CreateBackup.dump_database.after_prefix");
         run.check()?;
-        // An earlier attempt of the same claim may have left something here.
-        deps.store(run).delete_prefix(&prefix).await.map_err(failure::storage)?;
         let repository = repository(deps, run, run.key(), &prefix).await?;
         repository.init().await.map_err(failure::backup)?;
         crashpoint!("CreateBackup.dump_database.after_init");
@@ -45,6 +47,13 @@ impl Step<Deps> for DumpDatabase {
     }
 }
 
+/// What is written there may be deleted from now on, and nothing else.
+async fn record_prefix(run: &Run, backup: Uuid, prefix: &str) -> Result<(), StepError> {
+    let txn = run.begin().await?;
+    for_org(run.key()).insert_backup_prefix(&txn, backup, prefix).await?;
+    run.commit(txn).await
+}
+
 async fn dump(
     deps: &Deps,
     run: &Run,
@@ -52,8 +61,9 @@ async fn dump(
     repository: &Repository,
     input: &OfBackup,
 ) -> Result<(DatabaseFacts, StoredDump), StepError> {
-    let lane = deps.lane(run).await?;
-    let access = deps.server.access(&crate::deps::name(&row.name)?, lane.tag());
+    let name = crate::deps::name(&row.name)?;
+    let lane = deps.database_lane(run, &name).await?;
+    let access = deps.server.access(&name, lane.tag());
     let mut dump = Dump::start(&access, &deps.tools).await.map_err(failure::postgres)?;
     let Some(reader) = dump.take_reader().map_err(failure::postgres)? else {
         return Err(StepError::refuse("INTERNAL", "the dump has no output"));

@@ -9,7 +9,8 @@ mod verify_backup;
 
 use async_trait::async_trait;
 use sea_orm::DatabaseTransaction;
-use yuantus_domain::{OperationType, backup_prefix, operation_input::OfBackup};
+use uuid::Uuid;
+use yuantus_domain::{OperationType, operation_input::OfBackup};
 use yuantus_identity::for_org;
 use yuantus_operations::{CleanUp, Run, Step, StepError, Task};
 
@@ -34,12 +35,11 @@ impl Task<Deps> for CreateBackup {
         ]
     }
 
-    /// Deletes what was written.
+    /// Deletes what claims of this operation wrote.
     async fn clean_up(&self, deps: &Deps, run: &Run) -> Result<CleanUp, StepError> {
         let input: OfBackup = run.input()?;
         run.confirm().await?;
-        let prefix = backup_prefix::of_backup(run.key(), input.backup_id);
-        deps.store(run).delete_prefix(&prefix).await.map_err(failure::storage)?;
+        delete_prefixes(deps, run, input.backup_id, "").await?;
         Ok(CleanUp::Undone)
     }
 
@@ -53,4 +53,22 @@ impl Task<Deps> for CreateBackup {
         for_org(run.key()).fail_backup(txn, input.backup_id, why).await?;
         Ok(())
     }
+}
+
+/// Deletes what claims of a backup's operation wrote, but for what is at `kept`.
+/// Places that are not recorded were written by somebody else, who may have
+/// finished a backup there: they stay, and `yuantus doctor` lists them.
+async fn delete_prefixes(
+    deps: &Deps,
+    run: &Run,
+    backup: Uuid,
+    kept: &str,
+) -> Result<(), StepError> {
+    let store = deps.store(run);
+    for prefix in for_org(run.key()).backup_prefixes(run.db(), backup).await? {
+        if prefix != kept {
+            store.delete_prefix(&prefix).await.map_err(failure::storage)?;
+        }
+    }
+    Ok(())
 }

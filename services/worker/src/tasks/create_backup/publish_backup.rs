@@ -2,12 +2,12 @@
 //! complete.
 
 use async_trait::async_trait;
-use yuantus_domain::{backup_prefix, operation_input::OfBackup};
+use yuantus_domain::operation_input::OfBackup;
 use yuantus_identity::for_org;
 use yuantus_operations::{Outcome, Run, Step, StepResult};
 
-use super::recorded;
-use crate::{Deps, failure};
+use super::{delete_prefixes, recorded};
+use crate::Deps;
 
 pub(super) struct PublishBackup;
 
@@ -21,13 +21,7 @@ impl Step<Deps> for PublishBackup {
         let input: OfBackup = run.input()?;
         let (prefix, _) = recorded(run, run.key(), input.backup_id).await?;
         run.check()?;
-        let all = backup_prefix::of_backup(run.key(), input.backup_id);
-        let store = deps.store(run);
-        for object in store.list(&all).await.map_err(failure::storage)? {
-            if !object.key.starts_with(&prefix) {
-                store.delete(&object.key).await.map_err(failure::storage)?;
-            }
-        }
+        delete_prefixes(deps, run, input.backup_id, &prefix).await?;
         let txn = run.begin().await?;
         for_org(run.key()).complete_backup(&txn, input.backup_id).await?;
         Ok(Outcome::AdvanceIn(txn))

@@ -13,7 +13,7 @@ use yuantus_operations::{Outcome, Run, Step, StepError, StepResult, crashpoint};
 use yuantus_postgres::{Ahead, Assigned, Assignment, Error, Kind, LaneSession, Spare};
 
 use super::ready;
-use crate::{Deps, failure, names};
+use crate::{Deps, deps::stamp, failure, names};
 
 pub(super) struct AssignDatabase;
 
@@ -30,7 +30,8 @@ impl Step<Deps> for AssignDatabase {
     async fn run(&self, deps: &Deps, run: &Run) -> StepResult {
         let lane = deps.open_lane(run.lane(), run.epoch());
         let wanted = deps.wanted(run);
-        let ((row, plan), mut lane) = tokio::try_join!(wanted, lane)?;
+        let ((row, plan), lane) = tokio::try_join!(wanted, lane)?;
+        let mut lane = lane.claimed(stamp(run));
         let assignment = deps.assignment(run, &row, plan, "")?;
         // Once the lane is taken these may go on side by side: looking changes
         // nothing.

@@ -6,9 +6,9 @@ mod migrate_database;
 use async_trait::async_trait;
 use sea_orm::DatabaseTransaction;
 use yuantus_domain::OperationType;
-use yuantus_identity::for_org;
+use yuantus_identity::{entity::database, for_org};
 use yuantus_operations::{CleanUp, Outcome, Run, Step, StepError, Task};
-use yuantus_postgres::Kind;
+use yuantus_postgres::{Kind, LaneSession};
 
 use crate::{Deps, failure, names};
 
@@ -24,7 +24,9 @@ impl Task<Deps> for CreateDatabase {
         &[&assign_database::AssignDatabase, &migrate_database::MigrateDatabase]
     }
 
-    /// Drops what was made: nobody was ever told its password.
+    /// Drops what was made: nobody was ever told its password. A database that
+    /// says it is in use becomes a tombstone: an org may have had it, whatever
+    /// the identity database knows of that.
     async fn clean_up(&self, deps: &Deps, run: &Run) -> Result<CleanUp, StepError> {
         let row = deps.database(run).await?;
         let name = crate::deps::name(&row.name)?;
@@ -33,7 +35,9 @@ impl Task<Deps> for CreateDatabase {
         let found = deps.server.database(&name).await.map_err(failure::postgres)?;
         let marker = found.as_ref().and_then(|info| info.marker.as_ref());
         let made = marker.is_some_and(|m| m.operation == Some(run.id().to_string()));
-        if made {
+        if made && marker.is_some_and(|marker| marker.in_use) {
+            keep_as_tombstone(deps, run, &mut lane, &row).await?;
+        } else if made {
             lane.drop_database(&name, &plane, Kind::Tenant).await.map_err(failure::postgres)?;
         }
         if made || found.is_none() {
@@ -54,6 +58,24 @@ impl Task<Deps> for CreateDatabase {
         for_org(run.key()).fail_provisioning(txn, why).await?;
         Ok(())
     }
+}
+
+/// Records the tombstone, then makes it.
+async fn keep_as_tombstone(
+    deps: &Deps,
+    run: &Run,
+    lane: &mut LaneSession,
+    row: &database::Model,
+) -> Result<(), StepError> {
+    let (name, tombstone) = (crate::deps::name(&row.name)?, names::tombstone(run.id())?);
+    let txn = run.begin().await?;
+    let retention = deps.limits.tombstone_retention;
+    for_org(run.key()).put_tombstone(&txn, &tombstone, run.id(), retention).await?;
+    run.commit(txn).await?;
+    let (operation, plane) = (run.id().to_string(), deps.plane.to_string());
+    lane.bury(&name, &row.role, &tombstone, &operation, &plane).await.map_err(failure::postgres)?;
+    tracing::warn!(name = %tombstone, "a database in use was kept as a tombstone");
+    Ok(())
 }
 
 /// That the org's database can be used, at `revision` of the bundle; with

@@ -41,7 +41,7 @@ impl Task<Deps> for MigrateDatabase {
 /// Applies what is pending to the database `name`.
 /// Answers the revision it is at then.
 pub(super) async fn migrate(deps: &Deps, run: &Run, name: &DatabaseName) -> Result<i64, StepError> {
-    let lane = deps.lane(run).await?;
+    let lane = deps.database_lane(run, name).await?;
     let access = deps.server.access(name, lane.tag());
     let applied = with_progress(run, "migrations", |reporter| async move {
         let report = |done, total| reporter.report(done, total);

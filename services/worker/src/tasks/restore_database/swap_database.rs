@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use yuantus_identity::for_org;
 use yuantus_operations::{Outcome, Run, Step, StepResult, crashpoint};
 
-use super::{backup, is_swapped};
+use super::{backup, is_swapped, prepare_database::expect_own_place};
 use crate::{Deps, failure, names};
 
 pub(super) struct SwapDatabase;
@@ -21,10 +21,11 @@ impl Step<Deps> for SwapDatabase {
     }
 
     async fn run(&self, deps: &Deps, run: &Run) -> StepResult {
-        let (_, _, manifest) = backup(run).await?;
+        let (input, _, manifest) = backup(run).await?;
         let (row, plan) = deps.wanted(run).await?;
         let fingerprint = &manifest.facts.bundle_fingerprint;
-        let assignment = deps.assignment(run, &row, plan, fingerprint)?;
+        let mut assignment = deps.assignment(run, &row, plan, fingerprint)?;
+        assignment.marker.in_use = true;
         let tombstone = names::tombstone(run.id())?;
         let mut lane = deps.lane(run).await?;
         if is_swapped(deps, run).await? {
@@ -32,6 +33,7 @@ impl Step<Deps> for SwapDatabase {
             return Ok(Outcome::Advance);
         }
         let there = deps.server.database(&assignment.database).await.map_err(failure::postgres)?;
+        expect_own_place(deps, run, input.creates_org).await?;
         if there.is_some() {
             let txn = run.begin().await?;
             let retention = deps.limits.tombstone_retention;

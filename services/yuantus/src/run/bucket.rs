@@ -1,0 +1,119 @@
+//! Whether the bucket is this control plane's: an object in it says whose it
+//! is.
+//!
+//! Invariant: no process works with a bucket that says it is another plane's,
+//! or that was marked once and is not any more: it is another, or was emptied,
+//! and what is missing there is not damage.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+use yuantus_identity::{
+    Database,
+    query::{backup, recovery},
+};
+use yuantus_storage::ObjectStore;
+
+use crate::failure::{Failure, chain};
+
+/// The object that says whose the bucket is.
+const KEY: &str = "control-plane/plane.json";
+/// How long a start waits for the bucket.
+const AT_START: Duration = Duration::from_secs(2);
+/// Between two attempts to reach it.
+const PAUSE: Duration = Duration::from_secs(5);
+
+#[derive(Serialize, Deserialize)]
+struct Mark {
+    plane: uuid::Uuid,
+}
+
+/// Sees whose the bucket is; one that cannot be reached now is looked at again
+/// and again by the task that this starts, which stops the process by `shutdown`
+/// where the bucket turns out to be another's.
+pub(crate) async fn check_at_start(
+    tasks: &mut tokio::task::JoinSet<()>,
+    db: &Database,
+    store: &ObjectStore,
+    shutdown: &CancellationToken,
+) -> Result<(), Failure> {
+    match tokio::time::timeout(AT_START, look(db, store)).await {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(Unusable::Foreign(failure))) => return Err(failure),
+        Ok(Err(Unusable::Away(why))) => {
+            tracing::warn!(why, "whose the bucket is cannot be told yet");
+        }
+        Err(_) => tracing::warn!("whose the bucket is cannot be told yet: no answer in time"),
+    }
+    tasks.spawn(run_look(db.clone(), store.clone(), shutdown.clone()));
+    Ok(())
+}
+
+async fn run_look(db: Database, store: ObjectStore, shutdown: CancellationToken) {
+    while shutdown.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_some() {
+        match look(&db, &store).await {
+            Ok(()) => return,
+            Err(Unusable::Foreign(failure)) => {
+                tracing::error!(%failure, "stopping: the bucket is not this control plane's");
+                return shutdown.cancel();
+            }
+            Err(Unusable::Away(_)) => {}
+        }
+    }
+}
+
+/// Why the bucket cannot be used.
+enum Unusable {
+    Away(String),
+    Foreign(Failure),
+}
+
+async fn look(db: &Database, store: &ObjectStore) -> Result<(), Unusable> {
+    let away = |error: &(dyn std::error::Error + 'static)| Unusable::Away(chain(error));
+    let standing = recovery::standing(db).await.map_err(|error| away(&error))?;
+    if !standing.bucket_marked {
+        store.ensure_bucket().await.map_err(|error| away(&error))?;
+    }
+    let found = match store.get(KEY).await {
+        Ok(text) => {
+            serde_json::from_slice::<Mark>(&text).map_err(|error| away(&error)).map(Some)?
+        }
+        Err(yuantus_storage::Error::NotFound { .. }) => None,
+        Err(error) => return Err(away(&error)),
+    };
+    let bucket = store.bucket();
+    match found {
+        Some(mark) if mark.plane == standing.plane => {}
+        Some(mark) => {
+            let whose = format!("bucket `{bucket}` is that of control plane {}", mark.plane);
+            return Err(foreign(whose, "each needs a bucket of its own: see storage.bucket"));
+        }
+        None if standing.bucket_marked => return Err(emptied(bucket)),
+        None => {
+            let newest = backup::newest_complete(db).await.map_err(|error| away(&error))?;
+            if let Some(prefix) = newest
+                && store.list(&prefix).await.map_err(|error| away(&error))?.is_empty()
+            {
+                return Err(emptied(bucket));
+            }
+            // The same bytes each time: two that do it at once agree.
+            let mark = serde_json::to_vec(&Mark { plane: standing.plane });
+            let mark = mark.map_err(|error| away(&error))?;
+            store.put(KEY, mark.into()).await.map_err(|error| away(&error))?;
+        }
+    }
+    recovery::record_bucket(db).await.map_err(|error| away(&error))
+}
+
+fn emptied(bucket: &str) -> Unusable {
+    foreign(
+        format!("bucket `{bucket}` is not the one that backups were written to, or was emptied"),
+        "set storage.bucket and storage.endpoint_url to that one, or give this one to the control \
+         plane with `yuantus db release --mark-bucket`",
+    )
+}
+
+fn foreign(what: String, remedy: &str) -> Unusable {
+    Unusable::Foreign(Failure::local("use the bucket", format!("{what}: {remedy}")))
+}
