@@ -44,6 +44,10 @@ pub struct DatabaseFacts {
     pub server_version: String,
     /// The tables and how many rows each had, in the dump's snapshot.
     pub tables: Vec<TableRows>,
+    /// Owners, rights and settings, as `yuantus-postgres` reads and puts them
+    /// back; null in backups of former versions.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub contents: serde_json::Value,
 }
 
 /// How many rows a table had.

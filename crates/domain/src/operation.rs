@@ -47,9 +47,13 @@ impl OperationType {
         match self {
             Self::CreateDatabase => &["assign_database", "migrate_database"],
             Self::MigrateDatabase => &["apply_migrations"],
-            Self::CreateBackup => {
-                &["open_repository", "dump_database", "verify_backup", "publish_backup"]
-            }
+            Self::CreateBackup => &[
+                "open_repository",
+                "dump_database",
+                "verify_backup",
+                "rehearse_restore",
+                "publish_backup",
+            ],
             Self::VerifyBackup => &["read_backup", "record_verification"],
             Self::RestoreDatabase => {
                 &["prepare_database", "load_dump", "verify_rows", "swap_database", "record_swap"]

@@ -101,6 +101,20 @@ impl Claim {
         self.write(db, "record progress", &sql, [done.into(), total.into(), unit.into()]).await
     }
 
+    /// Records what a person should know though the step went well, once each.
+    pub(crate) async fn warn(
+        &self,
+        db: &impl ConnectionTrait,
+        warnings: serde_json::Value,
+    ) -> Result<bool> {
+        let sql = format!(
+            "UPDATE operations SET updated_at = now(), warnings =
+                (SELECT coalesce(jsonb_agg(DISTINCT w), '[]') FROM jsonb_array_elements(warnings || $3) w)
+            WHERE {HELD}"
+        );
+        self.write(db, "record warnings", &sql, [warnings.into()]).await
+    }
+
     /// Gives the operation back, to be claimed again after `delay` (at least
     /// half of it) with `attempt` attempts counted.
     pub(crate) async fn release(

@@ -11,7 +11,7 @@ use crate::Result;
 pub async fn request_retry(txn: &impl ConnectionTrait, id: Uuid) -> Result<bool> {
     let sql = "UPDATE operations SET state = 'PENDING', step = 0, attempt = 0, run_at = now(),
             cancel_requested = false, unwinding = false, reason = '', error_reason = '',
-            error_message = '', progress_done = 0, progress_total = 0, progress_unit = '',
+            error_message = '', warnings = '[]', progress_done = 0, progress_total = 0, progress_unit = '',
             finished_at = NULL, updated_at = now()
         WHERE id = $1 AND state IN ('FAILED', 'CANCELLED')";
     let values = [id.into()];

@@ -135,6 +135,16 @@ impl Run {
         }
     }
 
+    /// Records what a person should know though the step went well. What is
+    /// recorded already is not recorded again, so a step may do so twice.
+    pub async fn warn(&self, warnings: &[String]) -> Result<(), StepError> {
+        if warnings.is_empty() {
+            return Ok(());
+        }
+        let held = self.claim().warn(&self.db, serde_json::json!(warnings)).await;
+        if held.map_err(engine_error)? { Ok(()) } else { Err(StepError::Lost) }
+    }
+
     pub(crate) fn claim(&self) -> Claim {
         Claim { id: self.operation.id, epoch: self.operation.epoch }
     }

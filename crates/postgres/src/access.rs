@@ -9,7 +9,10 @@ use std::fmt;
 use sqlx::{PgConnection, postgres::PgConnectOptions};
 use yuantus_domain::DatabaseName;
 
-use crate::{LaneTag, Result, Server, bootstrap::OWNER_ROLE, environment::environment};
+use crate::{
+    LaneTag, Result, Server, bootstrap::OWNER_ROLE, environment::environment,
+    server::SESSION_SETTINGS,
+};
 
 /// One database of a server, for one holder of a lane.
 #[derive(Clone)]
@@ -59,15 +62,16 @@ impl DatabaseAccess {
     /// `settings` in its session.
     pub(crate) fn environment(&self, settings: &[(&str, &str)]) -> Vec<(&'static str, String)> {
         let mut variables = environment(&self.server.url);
-        let mut options = "-c client_connection_check_interval=5s".to_owned();
-        for (name, value) in settings {
+        let mut options = String::new();
+        let ours = SESSION_SETTINGS.into_iter().chain(self.server.more_settings());
+        for (name, value) in ours.chain(settings.iter().copied()) {
             options += &format!(" -c {name}={value}");
         }
         let given = variables.iter().find(|(name, _)| *name == "PGOPTIONS");
         if let Some((_, given)) = given {
-            options = format!("{given} {options}");
+            options = format!("{given}{options}");
         }
-        variables.push(("PGOPTIONS", options));
+        variables.push(("PGOPTIONS", options.trim_start().to_owned()));
         variables.push(("PGAPPNAME", self.tag.to_string()));
         variables
     }

@@ -279,6 +279,11 @@ fn drop_waiting(waiting: &Identifier, database: &DatabaseName) -> String {
 
 /// The statements that make role, rights, limits and marker what they are to be.
 pub(crate) fn grants(assignment: &Assignment, found: Role) -> Result<String> {
+    Ok(role_and_rights(assignment, found)? + &limits(assignment)?)
+}
+
+/// The statements that make role and rights what they are to be.
+pub(crate) fn role_and_rights(assignment: &Assignment, found: Role) -> Result<String> {
     let role = Identifier::new(&assignment.role)?;
     let database = Identifier::from(&assignment.database);
     let limit = assignment.connection_limit;
@@ -294,9 +299,8 @@ pub(crate) fn grants(assignment: &Assignment, found: Role) -> Result<String> {
     Ok(format!(
         "{make} {role} LOGIN NOCREATEDB NOCREATEROLE INHERIT CONNECTION LIMIT {limit} \
          PASSWORD {}{extra}; {join}\
-         GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {role}; {}",
-        Literal(&scram::verifier(&assignment.password)),
-        limits(assignment)?
+         GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {role}; ",
+        Literal(&scram::verifier(&assignment.password))
     ))
 }
 

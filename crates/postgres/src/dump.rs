@@ -1,8 +1,10 @@
 //! Dumping a database: `pg_dump -Fc -Z0`, streamed.
 //!
-//! Invariant: the row counts are of the very snapshot that is dumped. A
-//! session of ours exports it, counts in it while the child dumps, and keeps
-//! it until the child has ended. Dropping a [`Dump`] kills both.
+//! Invariants: the row counts, and what stands beside the archive, are of the
+//! very snapshot that is dumped. A session of ours exports it, counts in it
+//! while the child dumps, and keeps it until the child has ended. Dropping a
+//! [`Dump`] kills both. What this administrator cannot read is refused before
+//! anything is dumped.
 
 use std::fs::File;
 
@@ -12,9 +14,11 @@ use tokio::{process::ChildStdout, task::JoinSet};
 use crate::{
     DatabaseAccess, Error, Result, Tools,
     child::Child,
+    contents::{Contents, readable},
     environment::conninfo,
     rows::{self, TableRows},
     session::{Doing, SHORT, Session},
+    tools::major_of,
 };
 
 const PROGRAM: &str = "pg_dump";
@@ -27,6 +31,7 @@ pub struct Dump {
     child: Child,
     counts: JoinSet<Result<(Vec<TableRows>, Session)>>,
     server_version: String,
+    contents: Contents,
     database: String,
 }
 
@@ -37,16 +42,28 @@ pub struct DumpFacts {
     pub tables: Vec<TableRows>,
     /// The server's version, such as `15.18`.
     pub server_version: String,
+    /// What is put back beside what the archive holds.
+    pub contents: Contents,
 }
 
 impl Dump {
-    /// Begins to dump. Read the output to its end, then call
-    /// [`finish`](Self::finish): only that says whether the dump is whole.
-    pub async fn start(access: &DatabaseAccess, tools: &Tools) -> Result<Self> {
-        let file = tools.pg_dump()?;
+    /// Begins to dump the database of the org whose role is `role`. Read the
+    /// output to its end, then call [`finish`](Self::finish): only that says
+    /// whether the dump is whole.
+    pub async fn start(access: &DatabaseAccess, tools: &Tools, role: &str) -> Result<Self> {
         let database = access.database().as_str();
         let mut session = Session::new(access.connect_as_admin().await?);
-        let (snapshot, server_version) = export(&mut session, database).await?;
+        let (mut snapshot, server_version) = export(&mut session, database).await?;
+        let file = tools.of_major(PROGRAM, major_of(&server_version).unwrap_or(0)).await?;
+        let doing = Doing("read the owners and rights of", database);
+        let mut contents = Contents::read(&mut session, doing, role).await?;
+        if !readable::is_member(&mut session, doing, &contents).await? {
+            session.roll_back(doing).await?;
+            readable::join(&mut session, doing, &contents).await?;
+            (snapshot, _) = export(&mut session, database).await?;
+            contents = Contents::read(&mut session, doing, role).await?;
+        }
+        readable::check(&mut session, doing, &contents, access.server().user()).await?;
         let arguments = [
             "--format=custom".to_owned(),
             "--compress=0".to_owned(),
@@ -63,7 +80,7 @@ impl Dump {
             let tables = rows::count(&mut session, &subject).await?;
             Ok((tables, session))
         });
-        Ok(Self { child, counts, server_version, database })
+        Ok(Self { child, counts, server_version, contents, database })
     }
 
     /// The dump, as bytes to read asynchronously; once.
@@ -88,17 +105,28 @@ impl Dump {
     /// Waits for the child's end and the counts. The output must have been
     /// read to its end, or dropped, before.
     pub async fn finish(mut self) -> Result<DumpFacts> {
-        self.child.finish().await?;
+        let ended = self.child.finish().await;
+        let ended = match ended {
+            Err(error) if !lost_its_snapshot(&error) => return Err(error),
+            ended => ended,
+        };
         let counted = self.counts.join_next().await;
         // The task neither panics nor is aborted while we wait for it.
         let Some(Ok(counted)) = counted else {
             let doing = Doing("count the rows of", &self.database);
             return Err(doing.failed(sqlx::Error::WorkerCrashed));
         };
+        // The snapshot went with the session that counts: why that ended is why
+        // the child has none.
         let (tables, session) = counted?;
+        ended?;
         session.close().await;
-        Ok(DumpFacts { tables, server_version: self.server_version })
+        Ok(DumpFacts { tables, server_version: self.server_version, contents: self.contents })
     }
+}
+
+fn lost_its_snapshot(error: &Error) -> bool {
+    matches!(error, Error::Child { stderr, .. } if stderr.contains("invalid snapshot identifier"))
 }
 
 async fn export(session: &mut Session, database: &str) -> Result<(String, String)> {

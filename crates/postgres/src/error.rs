@@ -130,6 +130,36 @@ pub enum Error {
         /// The program.
         program: &'static str,
     },
+    /// A program of PostgreSQL is installed, but not of the server's version.
+    #[error(
+        "`{program}` of PostgreSQL {major}, which the server is, was found neither in PATH nor in \
+         /usr/lib/postgresql/*/bin or /usr/pgsql-*/bin: install the client programs of \
+         PostgreSQL {major} (there are {found})"
+    )]
+    ToolVersion {
+        /// The program.
+        program: &'static str,
+        /// The server's major version.
+        major: u32,
+        /// The versions that were found, and where.
+        found: String,
+    },
+    /// The administrator may not read, or not give back, what is in a database.
+    #[error("database `{database}` cannot be dumped by this administrator: {}", .problems.join("; "))]
+    NotDumpable {
+        /// The database.
+        database: String,
+        /// Each names an object, and what to grant or change.
+        problems: Vec<String>,
+    },
+    /// The database was dumped on a newer server than the one it is loaded into.
+    #[error("a dump of PostgreSQL {dumped} cannot be loaded into PostgreSQL {server}")]
+    ServerOlder {
+        /// The major version of the dump.
+        dumped: u32,
+        /// The major version of the server.
+        server: u32,
+    },
     /// A child process could not be started or spoken to.
     #[error("cannot {operation} `{program}`")]
     Process {
@@ -220,6 +250,9 @@ impl Error {
             | Self::Behind { .. }
             | Self::InUse { .. }
             | Self::ToolMissing { .. }
+            | Self::ToolVersion { .. }
+            | Self::NotDumpable { .. }
+            | Self::ServerOlder { .. }
             | Self::File { .. }
             | Self::DirectoryInUse { .. }
             | Self::Unreachable { .. }

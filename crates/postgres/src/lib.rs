@@ -8,11 +8,14 @@
 
 mod access;
 mod adoption;
+mod archive;
 mod assignment;
 mod bootstrap;
 mod catalog;
 mod child;
+mod contents;
 mod create;
+mod deferred;
 pub mod dump;
 mod environment;
 mod error;
@@ -38,6 +41,7 @@ pub use access::DatabaseAccess;
 pub use assignment::{Assigned, Assignment, Spare};
 pub use bootstrap::{APP_ROLE, OWNER_ROLE};
 pub use catalog::DatabaseInfo;
+pub use contents::{Address, Contents, DatabaseSettings, Defaults, Grant, Owned, Rights};
 pub use create::Ahead;
 pub use error::{Error, Result};
 pub use holder::{Holder, HolderSession};

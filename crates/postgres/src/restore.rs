@@ -1,103 +1,308 @@
 //! Restoring a dump into a new database: `pg_restore`, from a stream.
 //!
-//! Invariant: a restore that returned is on the server's disk. The child
-//! commits without waiting for the disk, and a last commit of ours waits for
-//! all of it.
+//! Invariants: a restore that returned is on the server's disk: the children
+//! commit without waiting for the disk, and a last commit of ours waits for all
+//! of it. What calls somebody's functions runs as the owner role, never as the
+//! administrator. The reader is read to its end.
 //!
-//! All objects belong to the owner role afterwards, as before. Rights are
-//! those of the archive. Large objects, which tenants own themselves, can be
-//! read and written by the tenant's role, but only the owner role can unlink
-//! those that came from an archive.
+//! The stages: what the tables need, made by the owner role, but what only an
+//! administrator may make by the administrator; the rows; indexes, constraints
+//! and the rest, in the same way; owners and rights; event triggers, which
+//! would see all of it.
 
+use std::{io::Write, path::PathBuf};
+
+use tempfile::NamedTempFile;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     DatabaseAccess, Error, Result, Tools,
+    archive::{
+        self, CHUNK_BYTES, Entries, Head, Maker, PROGRAM, extension, is_event_trigger,
+        is_large_object,
+    },
     bootstrap::OWNER_ROLE,
     child::Child,
+    contents::{
+        Contents,
+        readable::join,
+        rights::{Part, drop_gone, give_back},
+    },
+    deferred,
     environment::conninfo,
-    session::{Doing, Session, WORK},
+    identifier::Literal,
+    session::{Doing, SHORT, Session, WORK},
+    tools::major_of,
 };
 
+pub use crate::contents::rights::Left;
 pub use crate::rows::count_tables;
-
-const PROGRAM: &str = "pg_restore";
-const CHUNK_BYTES: usize = 1 << 20;
 
 /// Settings that make loading quick.
 const SETTINGS: [(&str, &str); 2] =
     [("synchronous_commit", "off"), ("maintenance_work_mem", "256MB")];
 
 /// Writes to the log, so that its commit waits for the disk.
-const FINISH: &str = "DO $$ DECLARE object oid; BEGIN \
-       FOR object IN SELECT m.oid FROM pg_largeobject_metadata m LOOP \
+const FLUSH: &str = "SELECT pg_logical_emit_message(true, 'yuantus', 'restored')";
+
+/// Where not every large object's owner is known, the owner role has them, and
+/// the org's role may read and write them.
+const SHARE_LARGE_OBJECTS: &str = "DO $$ DECLARE object oid; BEGIN \
+     IF (SELECT count(*) FROM pg_largeobject_metadata) > {known} THEN \
+       FOR object IN SELECT m.oid FROM pg_largeobject_metadata m WHERE m.lomowner = \
+         (SELECT oid FROM pg_roles WHERE rolname = 'yuantus_tenant_owner') LOOP \
          EXECUTE format('GRANT ALL ON LARGE OBJECT %s TO yuantus_tenant_app', object); \
-       END LOOP; \
-       PERFORM pg_logical_emit_message(true, 'yuantus', 'restored'); END $$";
+       END LOOP; END IF; END $$";
 
-/// A restore on its way.
-pub struct Restore {
-    child: Child,
-    access: DatabaseAccess,
-}
+/// What the owner role needs to load rows of tables that extensions brought.
+const LEND: &str = "DO $$ DECLARE t regclass; BEGIN \
+     FOR t IN SELECT DISTINCT c.oid::regclass FROM pg_extension e, unnest(e.extconfig) AS u (oid) \
+       JOIN pg_class c ON c.oid = u.oid WHERE pg_has_role(current_user, c.relowner, 'USAGE') \
+       AND c.relkind = 'r' AND NOT pg_has_role('yuantus_tenant_owner', c.relowner, 'USAGE') LOOP \
+       EXECUTE format('{what}', t); END LOOP; END $$";
 
-/// Restores what `reader` gives into an empty database that was made with
+/// Loads a dump into an empty database that was made with
 /// [`Kind::Restore`](crate::Kind::Restore).
-pub async fn load(
-    access: &DatabaseAccess,
-    tools: &Tools,
-    reader: impl AsyncRead + Unpin,
-) -> Result<()> {
-    let mut restore = Restore::start(access, tools)?;
-    restore.feed(reader).await?;
-    restore.finish().await
+#[derive(Clone, Copy, Debug)]
+pub struct Load<'a> {
+    /// The database.
+    pub access: &'a DatabaseAccess,
+    /// Where `pg_restore` is.
+    pub tools: &'a Tools,
+    /// What stood beside the dump, for the org's role as it is now
+    /// ([`Contents::for_role`]). Without it, as in backups of former versions,
+    /// rights are those of the archive.
+    pub contents: Option<&'a Contents>,
 }
 
-impl Restore {
-    /// Starts `pg_restore`, which waits for input.
-    pub fn start(access: &DatabaseAccess, tools: &Tools) -> Result<Self> {
-        let file = tools.pg_restore()?;
-        let database = access.database().as_str();
-        let arguments = [
+/// What is loaded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    All,
+    /// None: the objects alone.
+    None,
+}
+
+impl Load<'_> {
+    /// Loads all that `reader` gives. Answers what could not be put back of
+    /// owners and rights.
+    pub async fn load(&self, reader: impl AsyncRead + Unpin) -> Result<Left> {
+        self.run(reader, Rows::All).await
+    }
+
+    /// Shows that a dump can be loaded: makes everything in it but the rows.
+    /// Reads no more of `reader` than its table of contents.
+    pub async fn rehearse(&self, reader: impl AsyncRead + Unpin) -> Result<Left> {
+        self.run(reader, Rows::None).await
+    }
+
+    async fn run(&self, mut reader: impl AsyncRead + Unpin, rows: Rows) -> Result<Left> {
+        let server = self.access.server().version().await?;
+        let program = self.tools.of_major(PROGRAM, major_of(&server).unwrap_or(0)).await?;
+        let stages = Stages { access: self.access, program };
+        match self.contents {
+            Some(contents) => stages.run(contents, &mut reader, rows).await,
+            None => stages.as_archived(&mut reader, rows).await,
+        }
+    }
+}
+
+/// The children of one load, and our sessions between them.
+struct Stages<'a> {
+    access: &'a DatabaseAccess,
+    program: PathBuf,
+}
+
+impl Stages<'_> {
+    fn doing(&self) -> Doing<'_> {
+        Doing("restore", self.access.database().as_str())
+    }
+
+    async fn run(
+        &self,
+        contents: &Contents,
+        reader: &mut (impl AsyncRead + Unpin),
+        rows: Rows,
+    ) -> Result<Left> {
+        let doing = self.doing();
+        let database = doing.1;
+        let head = Head::read(&self.program, database, reader).await?;
+        let mut before = head.list(&self.program, database, "pre-data").await?;
+        let mut after = head.list(&self.program, database, "post-data").await?;
+        if rows == Rows::None {
+            before.retain(|entry| !is_large_object(entry));
+        }
+        let (last, rest): (Vec<_>, Vec<_>) = after.drain(..).partition(|e| is_event_trigger(e));
+
+        let mut admin = self.admin().await?;
+        let mut contents = contents.clone();
+        let gone = drop_gone(&mut admin, doing, &mut contents).await?;
+        join(&mut admin, doing, &contents).await?;
+        let trusted = trusted(&mut admin, doing, &before).await?;
+        let mut left = Left { gone, refused: Vec::new() };
+        for entries in archive::split(&before, &contents.role, &trusted) {
+            self.make(&head, &entries).await?;
+            if entries.maker == Maker::Administrator {
+                // Those it is refused are refused again, and named, at the end.
+                give_back(&mut admin, doing, &contents, Part::Foreign, false).await?;
+            }
+        }
+        let mut owner = self.owner().await?;
+        let paths = deferred::set_paths(&mut owner, doing, &contents.search_path).await?;
+        let checks = deferred::drop_checks(&mut owner, doing).await?;
+        if rows == Rows::All {
+            lend(&mut admin, doing, "GRANT INSERT ON %s TO yuantus_tenant_owner").await?;
+            self.rows(&head, reader).await?;
+            lend(&mut admin, doing, "REVOKE INSERT ON %s FROM yuantus_tenant_owner").await?;
+        }
+        left.refused = deferred::make_checks(&mut owner, doing, &checks).await?;
+        for entries in archive::split(&rest, &contents.role, &trusted) {
+            self.make(&head, &entries).await?;
+        }
+        paths.reset(&mut owner, doing).await?;
+        owner.close().await;
+
+        let (most, large_objects) = (Part::Most, rows == Rows::All);
+        left.refused.extend(give_back(&mut admin, doing, &contents, most, large_objects).await?);
+        for entries in archive::split(&last, &contents.role, &trusted) {
+            self.make(&head, &entries).await?;
+        }
+        let part = Part::EventTriggers;
+        left.refused.extend(give_back(&mut admin, doing, &contents, part, false).await?);
+        if rows == Rows::All {
+            share_large_objects(&mut admin, doing, crate::contents::LARGE_OBJECTS).await?;
+            admin.run(doing, FLUSH.to_owned(), WORK).await?;
+        }
+        admin.close().await;
+        Ok(left)
+    }
+
+    /// A dump of which no more is known than its archive says.
+    async fn as_archived(&self, reader: &mut (impl AsyncRead + Unpin), rows: Rows) -> Result<Left> {
+        let mut more = vec![format!("--role={OWNER_ROLE}")];
+        if rows == Rows::None {
+            more.push("--schema-only".to_owned());
+        }
+        let mut child = self.start(&more)?;
+        self.feed(&mut child, reader).await?;
+        child.finish().await?;
+        let mut admin = self.admin().await?;
+        share_large_objects(&mut admin, self.doing(), 0).await?;
+        admin.run(self.doing(), FLUSH.to_owned(), WORK).await?;
+        admin.close().await;
+        Ok(Left::default())
+    }
+
+    /// Makes entries that are no rows, from the head alone.
+    async fn make(&self, head: &Head, entries: &Entries) -> Result<()> {
+        let list = self.write_list(&entries.list)?;
+        let mut more =
+            vec!["--no-privileges".to_owned(), format!("--use-list={}", list.path().display())];
+        if entries.maker == Maker::Owner {
+            more.push(format!("--role={OWNER_ROLE}"));
+        }
+        let mut child = self.start(&more)?;
+        self.feed(&mut child, &mut head.bytes()).await?;
+        child.finish().await
+    }
+
+    /// Loads the rows, and reads what is left of `reader` then.
+    async fn rows(&self, head: &Head, reader: &mut (impl AsyncRead + Unpin)) -> Result<()> {
+        let more = [
+            "--no-privileges".to_owned(),
+            "--section=data".to_owned(),
+            format!("--role={OWNER_ROLE}"),
+        ];
+        let mut child = self.start(&more)?;
+        self.feed(&mut child, &mut head.bytes().chain(&mut *reader)).await?;
+        child.finish().await?;
+        tokio::io::copy(reader, &mut tokio::io::sink()).await.map_err(|e| self.unreadable(e))?;
+        Ok(())
+    }
+
+    fn start(&self, more: &[String]) -> Result<Child> {
+        let database = self.access.database().as_str();
+        let mut arguments = vec![
             "--format=custom".to_owned(),
             "--exit-on-error".to_owned(),
             "--no-owner".to_owned(),
             "--no-tablespaces".to_owned(),
             "--no-subscriptions".to_owned(),
             "--no-password".to_owned(),
-            format!("--role={OWNER_ROLE}"),
             format!("--dbname={}", conninfo(database)),
         ];
-        let environment = access.environment(&SETTINGS);
-        let child = Child::start(PROGRAM, &file, database, &arguments, environment)?;
-        Ok(Self { child, access: access.clone() })
+        arguments.extend_from_slice(more);
+        let environment = self.access.environment(&SETTINGS);
+        Child::start(PROGRAM, &self.program, database, &arguments, environment)
     }
 
     /// Gives the child all that `reader` has. When the child stops listening,
-    /// [`finish`](Self::finish) says why.
-    pub async fn feed(&mut self, mut reader: impl AsyncRead + Unpin) -> Result<()> {
-        let Some(mut stdin) = self.child.take_stdin() else {
+    /// its end says why.
+    async fn feed(&self, child: &mut Child, reader: &mut (impl AsyncRead + Unpin)) -> Result<()> {
+        let Some(mut stdin) = child.take_stdin() else {
             return Ok(());
         };
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
-            let read = reader.read(&mut chunk).await.map_err(|source| Error::Input {
-                database: self.access.database().to_string(),
-                source,
-            })?;
+            let read = reader.read(&mut chunk).await.map_err(|e| self.unreadable(e))?;
             if read == 0 || stdin.write_all(&chunk[..read]).await.is_err() {
                 return Ok(());
             }
         }
     }
 
-    /// Waits for the child's end, then for the server's disk.
-    pub async fn finish(self) -> Result<()> {
-        self.child.finish().await?;
-        let doing = Doing("finish the restore of", self.access.database().as_str());
-        let mut session = Session::new(self.access.connect_as_admin().await?);
-        session.run(doing, FINISH.to_owned(), WORK).await?;
-        session.close().await;
-        Ok(())
+    fn unreadable(&self, source: std::io::Error) -> Error {
+        Error::Input { database: self.access.database().to_string(), source }
     }
+
+    fn write_list(&self, list: &str) -> Result<NamedTempFile> {
+        let failed =
+            |source| Error::Process { operation: "write a list for", program: PROGRAM, source };
+        let mut file = NamedTempFile::new().map_err(failed)?;
+        file.write_all(list.as_bytes()).map_err(failed)?;
+        Ok(file)
+    }
+
+    async fn admin(&self) -> Result<Session> {
+        Ok(Session::new(self.access.connect_as_admin().await?))
+    }
+
+    async fn owner(&self) -> Result<Session> {
+        Ok(Session::new(self.access.connect().await?))
+    }
+}
+
+/// The extensions of a list that the owner of a database may make.
+async fn trusted(
+    session: &mut Session,
+    doing: Doing<'_>,
+    entries: &[String],
+) -> Result<Vec<String>> {
+    let names: Vec<String> = entries
+        .iter()
+        .filter_map(|entry| extension(entry))
+        .map(|name| Literal(name).to_string())
+        .collect();
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT e.name::text FROM pg_available_extensions e \
+         JOIN pg_available_extension_versions v ON v.name = e.name AND v.version = e.default_version \
+         WHERE (v.trusted OR NOT v.superuser) AND e.name IN ({})",
+        names.join(", ")
+    );
+    let rows = session.run(doing, sql, SHORT).await?;
+    rows.iter()
+        .map(|row| sqlx::Row::try_get(row, 0).map_err(|source| doing.failed(source)))
+        .collect()
+}
+
+async fn lend(session: &mut Session, doing: Doing<'_>, what: &str) -> Result<()> {
+    session.run(doing, LEND.replace("{what}", what), SHORT).await.map(drop)
+}
+
+async fn share_large_objects(session: &mut Session, doing: Doing<'_>, known: u32) -> Result<()> {
+    let sql = SHARE_LARGE_OBJECTS.replace("{known}", &known.to_string());
+    session.run(doing, sql, WORK).await.map(drop)
 }

@@ -11,7 +11,7 @@ use yuantus_domain::DatabaseName;
 use crate::{
     Error, Identifier, Kind, LaneSession, Result, WaitingRole,
     adoption::check_ours,
-    bootstrap::OWNER_ROLE,
+    bootstrap::{APP_ROLE, OWNER_ROLE},
     identifier::Literal,
     session::{DROP, Doing, Session},
 };
@@ -52,6 +52,37 @@ impl LaneSession {
             self.drop_role(&role).await?;
         }
         Ok(())
+    }
+
+    /// Makes the role of an org that is to come, if it is not there: it cannot
+    /// log in before the org has its database.
+    pub async fn make_role(&mut self, role: &str) -> Result<()> {
+        let doing = Doing("make role", role);
+        if self.server.role_exists(role).await? {
+            return Ok(());
+        }
+        let name = Identifier::new(role)?;
+        let sql = format!(
+            "CREATE ROLE {name} NOLOGIN NOCREATEDB NOCREATEROLE INHERIT IN ROLE {APP_ROLE}"
+        );
+        self.run(doing, sql).await.map(drop)
+    }
+
+    /// Drops what [`Self::make_role`] made. A role that can log in, or whose
+    /// rights reach into a database, is somebody's: it stays.
+    pub async fn drop_role_to_come(&mut self, role: &str) -> Result<()> {
+        let doing = Doing("drop role", role);
+        let sql = format!(
+            "SELECT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = {} AND NOT r.rolcanlogin \
+             AND NOT EXISTS (SELECT FROM pg_shdepend s \
+               WHERE s.refclassid = 'pg_authid'::regclass AND s.refobjid = r.oid))",
+            Literal(role)
+        );
+        let rows = self.run(doing, sql).await?;
+        if !crate::server::first::<bool>(&rows, doing)? {
+            return Ok(());
+        }
+        self.run(doing, format!("DROP ROLE IF EXISTS {}", Identifier::new(role)?)).await.map(drop)
     }
 
     /// Drops a tenant's role: ends its sessions, takes back its rights on

@@ -5,7 +5,15 @@
 //! Invariant: no call hangs. Connecting and every catalog statement is
 //! bounded, so a server that stopped is a transient error, said soon.
 
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use sqlx::{
     ConnectOptions, Connection, PgConnection, Row,
@@ -30,7 +38,7 @@ const CATALOG_READS: usize = 4;
 
 /// Settings of every session of ours. A client that vanished is noticed, and
 /// limits that a server sets for its users do not end our long work.
-const SESSION_SETTINGS: [(&str, &str); 8] = [
+pub(crate) const SESSION_SETTINGS: [(&str, &str); 8] = [
     ("client_connection_check_interval", "5s"),
     ("tcp_keepalives_idle", "30"),
     ("tcp_keepalives_interval", "10"),
@@ -41,6 +49,14 @@ const SESSION_SETTINGS: [(&str, &str); 8] = [
     ("lock_timeout", "30s"),
 ];
 
+/// As [`SESSION_SETTINGS`], of servers that know it; others refuse a session
+/// that names it.
+const TRANSACTION_TIMEOUT: (&str, &str) = ("transaction_timeout", "0");
+/// The first version that knows it, as `server_version_num`.
+const WITH_TRANSACTION_TIMEOUT: u32 = 170_000;
+/// SQLSTATE of a setting that the server does not know.
+const UNKNOWN_SETTING: &[&str] = &["42704"];
+
 /// One server. Clones share its idle sessions.
 #[derive(Clone)]
 pub struct Server {
@@ -48,6 +64,8 @@ pub struct Server {
     options: Arc<PgConnectOptions>,
     idle: Idle,
     reads: Arc<Semaphore>,
+    /// `server_version_num` as the newest session said; 0 before the first.
+    version: Arc<AtomicU32>,
     /// Whose lanes are opened.
     pub(crate) plane: Arc<str>,
     /// Lanes that are being given back. Whoever takes one ends what is left of
@@ -68,6 +86,7 @@ impl Server {
             options: Arc::new(options),
             idle: Idle::default(),
             reads: Arc::new(Semaphore::new(CATALOG_READS)),
+            version: Arc::default(),
             plane: Arc::default(),
             closing: TaskTracker::new(),
         })
@@ -116,7 +135,10 @@ impl Server {
 
     /// The options of a session to `database`, or to the maintenance database.
     pub(crate) fn options(&self, database: Option<&DatabaseName>) -> PgConnectOptions {
-        let options = (*self.options).clone();
+        let mut options = (*self.options).clone();
+        if self.has_transaction_timeout() {
+            options = options.options([TRANSACTION_TIMEOUT]);
+        }
         match database {
             Some(name) => options.database(name.as_str()),
             None => options.application_name("yuantus"),
@@ -128,11 +150,21 @@ impl Server {
         self.options.get_username()
     }
 
+    /// The settings of [`SESSION_SETTINGS`] that this server knows besides.
+    pub(crate) fn more_settings(&self) -> Option<(&'static str, &'static str)> {
+        self.has_transaction_timeout().then_some(TRANSACTION_TIMEOUT)
+    }
+
+    /// Whether the server, as far as is known, has a limit for transactions.
+    fn has_transaction_timeout(&self) -> bool {
+        self.version.load(Ordering::Relaxed) >= WITH_TRANSACTION_TIMEOUT
+    }
+
     /// Opens a session, within 5 s.
     pub(crate) async fn connect(&self, options: &PgConnectOptions) -> Result<PgConnection> {
         let database = options.get_database().unwrap_or(self.user());
         let after = CONNECT;
-        match timeout(after, PgConnection::connect_with(options)).await {
+        match timeout(after, self.open(options)).await {
             Ok(answer) => answer.map_err(|source| Error::Connect {
                 host: self.host().to_owned(),
                 port: self.port(),
@@ -143,6 +175,27 @@ impl Server {
                 Err(Error::Timeout { operation: "connect to", subject: database.to_owned(), after })
             }
         }
+        .inspect_err(|error| {
+            // A server of an older version took its place: the next session
+            // asks again.
+            if error.is_sqlstate(UNKNOWN_SETTING) {
+                self.version.store(0, Ordering::Relaxed);
+            }
+        })
+    }
+
+    /// Opens a session without a limit for its transactions. The first one of a
+    /// server learns there whether such a limit exists.
+    async fn open(&self, options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
+        let known = self.has_transaction_timeout();
+        let mut connection = PgConnection::connect_with(options).await?;
+        self.version.store(connection.server_version_num().unwrap_or(0), Ordering::Relaxed);
+        if !known && self.has_transaction_timeout() {
+            let (name, value) = TRANSACTION_TIMEOUT;
+            let set = format!("SET {name} = {value}");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(set)).execute(&mut connection).await?;
+        }
+        Ok(connection)
     }
 
     /// Begins a conversation with the maintenance database: `sql` is its first

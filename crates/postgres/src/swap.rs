@@ -2,6 +2,7 @@
 //!
 //! Invariant: the org's name always leads to one whole database, the former or
 //! the new one. Both renames, the rights and the markers are one transaction.
+//! What belongs to the database as a whole is carried over before.
 //!
 //! A rename waits 5 s for the database's sessions to end, and while it waits
 //! no session begins. So a second session ends those that live for as long as
@@ -9,13 +10,19 @@
 
 use std::time::Duration;
 
+use sqlx::Row;
 use tokio::time::sleep;
 use yuantus_domain::DatabaseName;
 
 use crate::{
-    Assignment, DatabaseInfo, Error, Identifier, Kind, LaneSession, Marker, Result, Server,
+    Assignment, DatabaseInfo, DatabaseSettings, Error, Identifier, Kind, LaneSession, Marker,
+    Result, Server,
     adoption::{expect_kind, expect_plane},
-    assignment::{Found, Role, expect_same_owner, grants, rename},
+    assignment::{Found, Role, expect_same_owner, grants, rename, role_and_rights},
+    contents::{
+        rights::{is_refusal, sentence},
+        settings,
+    },
     create::comment,
     identifier::Literal,
     session::Doing,
@@ -34,7 +41,53 @@ pub enum Swapped {
     Already,
 }
 
+/// What a role sets for itself, which the plan decides where an org is new.
+const TIMEOUT: &str = "statement_timeout=";
+/// SQLSTATE of a role that is gone.
+const GONE: &[&str] = &["42704"];
+
 impl LaneSession {
+    /// Gives `incoming`, a restored database, what the org's present one has as
+    /// a whole: its connection limit, what it sets for sessions, rights of
+    /// others than the org. Where the org has none, what is `recorded` of the
+    /// one that was backed up. Answers a sentence for each statement that this
+    /// administrator may not run; roles that are gone are passed over.
+    pub async fn carry_settings(
+        &mut self,
+        incoming: &DatabaseName,
+        database: &DatabaseName,
+        role: &str,
+        recorded: Option<&DatabaseSettings>,
+    ) -> Result<Vec<String>> {
+        let doing = Doing("carry over the settings of", database.as_str());
+        let Some(there) = self.look_up(doing, incoming).await? else {
+            return Ok(Vec::new());
+        };
+        expect_kind(incoming, there.marker.as_ref(), Kind::Restore)?;
+        let present = settings::of(&Literal(database.as_str()).to_string());
+        let rows = self.run(doing, present).await?;
+        let settings = match rows.first() {
+            Some(row) => row
+                .try_get::<String, _>(0)
+                .and_then(|text| {
+                    serde_json::from_str(&text)
+                        .map_err(|error| sqlx::Error::Decode(Box::new(error)))
+                })
+                .map_err(|source| doing.failed(source))?,
+            None => recorded.cloned().map(|r| planned(r, role)).unwrap_or_default(),
+        };
+        let mut refused = Vec::new();
+        for statement in settings.statements(&Identifier::from(incoming), role)? {
+            match self.run(doing, statement.clone()).await {
+                Ok(_) => {}
+                Err(error) if error.is_sqlstate(GONE) => {}
+                Err(error) if is_refusal(&error) => refused.push(sentence(&statement, &error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(refused)
+    }
+
     /// Renames `incoming` to the org's name, and a database that has the name
     /// to `tombstone`, from which the role is locked out.
     pub async fn swap(
@@ -96,7 +149,8 @@ impl LaneSession {
         let assignment =
             Assignment { marker: self.stamped(&swap.assignment.marker), ..swap.assignment.clone() };
         let swap = Swap { assignment: &assignment, ..*swap };
-        let (outcome, sql) = swap.plan(&found)?;
+        let carried = self.carried_timeout(doing, &swap).await?;
+        let (outcome, sql) = swap.plan(&found, carried)?;
         let server = self.server.clone();
         let names = [swap.incoming.clone(), swap.assignment.database.clone()];
         tokio::select! {
@@ -106,6 +160,34 @@ impl LaneSession {
         };
         Ok(outcome)
     }
+
+    /// Whether the org's role has a limit of its own in the database that comes,
+    /// or that has come.
+    async fn carried_timeout(&mut self, doing: Doing<'_>, swap: &Swap<'_>) -> Result<bool> {
+        let sql = format!(
+            "SELECT EXISTS (SELECT FROM pg_db_role_setting s \
+             JOIN pg_database d ON d.oid = s.setdatabase JOIN pg_roles r ON r.oid = s.setrole \
+             WHERE r.rolname = {} AND d.datname = coalesce( \
+               (SELECT datname FROM pg_database WHERE datname = {}), {}) \
+             AND EXISTS (SELECT FROM unnest(s.setconfig) c WHERE starts_with(c, {})))",
+            Literal(&swap.assignment.role),
+            Literal(swap.incoming.as_str()),
+            Literal(swap.assignment.database.as_str()),
+            Literal(TIMEOUT)
+        );
+        let rows = self.run(doing, sql).await?;
+        crate::server::first(&rows, doing)
+    }
+}
+
+/// What is recorded, without what the plan of the org decides.
+fn planned(mut recorded: DatabaseSettings, role: &str) -> DatabaseSettings {
+    for (whose, values) in &mut recorded.values {
+        if whose.as_deref() == Some(role) {
+            values.retain(|value| !value.starts_with(TIMEOUT));
+        }
+    }
+    recorded
 }
 
 #[derive(Clone, Copy)]
@@ -116,13 +198,19 @@ struct Swap<'a> {
 }
 
 impl Swap<'_> {
-    fn plan(&self, found: &Found) -> Result<(Swapped, String)> {
+    fn plan(&self, found: &Found, carried: bool) -> Result<(Swapped, String)> {
         let current = found.get(&self.assignment.database);
         let plane = &self.assignment.marker.plane;
         if let Some(current) = current {
             expect_same_owner(current, &self.assignment.marker)?;
         }
-        let grants = grants(self.assignment, found.role)? + "COMMIT";
+        let grants = if carried {
+            let database = &self.assignment.database;
+            role_and_rights(self.assignment, found.role)?
+                + &comment(database, &self.assignment.marker)
+        } else {
+            grants(self.assignment, found.role)?
+        } + "COMMIT";
         let Some(incoming) = found.get(self.incoming) else {
             return match current {
                 Some(current) if self.is_done(current) => Ok((Swapped::Already, grants)),

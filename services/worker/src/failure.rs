@@ -4,6 +4,8 @@ use yuantus_operations::StepError;
 
 /// The backup is not what its manifest says.
 pub(crate) const DAMAGED: &str = "BACKUP_DAMAGED";
+/// What was dumped cannot be loaded.
+pub(crate) const NOT_RESTORABLE: &str = "BACKUP_NOT_RESTORABLE";
 
 fn of<E: std::error::Error + Send + Sync + 'static>(
     transient: bool,
@@ -23,6 +25,48 @@ pub(crate) fn postgres(error: yuantus_postgres::Error) -> StepError {
         _ => {}
     }
     of(error.is_transient(), ("DATABASE_UNAVAILABLE", "DATABASE_FAILED"), error)
+}
+
+/// A failure to begin a dump, or of a dump.
+pub(crate) fn dumping(error: yuantus_postgres::Error) -> StepError {
+    use yuantus_postgres::Error::{NotDumpable, ToolMissing, ToolVersion};
+    match error {
+        NotDumpable { .. } => StepError::fail("ADMINISTRATOR_LACKS_RIGHTS", error),
+        ToolMissing { .. } | ToolVersion { .. } => {
+            StepError::fail("CLIENT_PROGRAMS_MISSING", error)
+        }
+        error => postgres(error),
+    }
+}
+
+/// A failure to show that a dump can be loaded: what the server refuses once, it
+/// would refuse when the backup is needed.
+pub(crate) fn rehearsing(error: yuantus_postgres::Error) -> StepError {
+    use yuantus_postgres::Error::{Child, Statement};
+    match &error {
+        Child { .. } | Statement { .. } if !error.is_transient() => {
+            StepError::refuse(NOT_RESTORABLE, not_restorable(&error))
+        }
+        _ => loading(error),
+    }
+}
+
+fn not_restorable(error: &yuantus_postgres::Error) -> String {
+    let mut cause = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        cause += &format!(": {inner}");
+        source = inner.source();
+    }
+    let superuser =
+        ["permission denied", "must be superuser", "must be owner", "Must be superuser"];
+    let mend = if superuser.iter().any(|words| cause.contains(words)) {
+        "only another administrator may make this: use one that may (a superuser), or drop the \
+         object that is named"
+    } else {
+        "mend or drop the object that is named"
+    };
+    format!("the dump cannot be loaded, so it is no backup; {mend}, and back up again: {cause}")
 }
 
 /// A failure of a migration.
@@ -62,7 +106,7 @@ pub(crate) fn loading(error: yuantus_postgres::Error) -> StepError {
             Ok(error) => reading(error),
             Err(source) => postgres(Input { database, source }),
         },
-        error => postgres(error),
+        error => dumping(error),
     }
 }
 

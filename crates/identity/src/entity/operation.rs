@@ -44,6 +44,7 @@ pub struct Model {
     pub started_at: Option<DateTimeUtc>,
     pub finished_at: Option<DateTimeUtc>,
     pub updated_at: DateTimeUtc,
+    pub warnings: Json,
 }
 
 /// No relations: joins are written where they are needed.

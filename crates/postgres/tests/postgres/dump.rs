@@ -1,12 +1,12 @@
 use std::{io::Read, pin::Pin};
 
 use sqlx::Row;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use yuantus_domain::DatabaseName;
 use yuantus_postgres::{
-    DatabaseAccess, Error, Kind, LaneTag, TableRows, Tools, count_tables,
+    Contents, DatabaseAccess, Error, Kind, LaneTag, TableRows, Tools, count_tables,
     dump::{Dump, DumpFacts},
-    restore,
+    restore::{Left, Load},
 };
 
 use crate::fixture::{Fixture, marker, run};
@@ -40,11 +40,20 @@ fn access(fixture: &Fixture, database: &DatabaseName) -> DatabaseAccess {
     fixture.server.access(database, &LaneTag::new("", &fixture.lane_name("dump"), 1))
 }
 
-async fn dump(access: &DatabaseAccess) -> (Vec<u8>, DumpFacts) {
-    let mut dump = Dump::start(access, &Tools::find()).await.unwrap();
+async fn dump(access: &DatabaseAccess, role: &str) -> (Vec<u8>, DumpFacts) {
+    let mut dump = Dump::start(access, &Tools::find(), role).await.unwrap();
     let mut bytes = Vec::new();
     dump.take_stdout().unwrap().read_to_end(&mut bytes).await.unwrap();
     (bytes, dump.finish().await.unwrap())
+}
+
+/// Loads a dump with what stood beside it.
+async fn load(
+    access: &DatabaseAccess,
+    contents: &Contents,
+    reader: impl AsyncRead + Unpin,
+) -> Result<Left, Error> {
+    Load { access, tools: &Tools::find(), contents: Some(contents) }.load(reader).await
 }
 
 async fn target(fixture: &Fixture, what: &str) -> DatabaseName {
@@ -67,7 +76,7 @@ async fn an_archive_restores_every_kind_of_object_and_every_right() {
     let mut tenant = fixture.log_in(&assignment, &assignment.database).await.unwrap();
     run(&mut tenant, "SELECT lo_from_bytea(4712, 'own')").await.unwrap();
 
-    let (bytes, facts) = dump(&source).await;
+    let (bytes, facts) = dump(&source, &assignment.role).await;
     assert_eq!(rows_of(&facts.tables, "people"), Some(1000));
     assert_eq!(rows_of(&facts.tables, "events_2026"), Some(2));
     assert_eq!(rows_of(&facts.tables, "T'x"), Some(2));
@@ -78,17 +87,25 @@ async fn an_archive_restores_every_kind_of_object_and_every_right() {
 
     let restored = target(&fixture, "restored").await;
     let target = access(&fixture, &restored);
-    restore::load(&target, &Tools::find(), bytes.as_slice()).await.unwrap();
+    // For another org, whose role is not there yet.
+    let other = fixture.assignment("restored-org").role;
+    fixture.lane("restored-org").await.make_role(&other).await.unwrap();
+    let contents = facts.contents.for_role(&other);
+    let left = load(&target, &contents, bytes.as_slice()).await.unwrap();
+    assert_eq!(left, Left::default());
     assert_eq!(count_tables(&target).await.unwrap(), facts.tables);
     check_objects(&target).await;
     check_rights(&fixture, &restored).await;
 
     // What was restored can be dumped and restored again.
-    let (bytes, again) = dump(&target).await;
-    assert_eq!(again, facts);
+    let (bytes, again) = dump(&target, &other).await;
+    assert_eq!(again.tables, facts.tables);
+    assert_eq!(again.contents.owners, contents.owners);
+    assert_eq!(again.contents.rights, contents.rights);
+    assert_eq!(again.contents.defaults, contents.defaults);
     let second = self::target(&fixture, "second").await;
     let second = access(&fixture, &second);
-    restore::load(&second, &Tools::find(), bytes.as_slice()).await.unwrap();
+    load(&second, &facts.contents, bytes.as_slice()).await.unwrap();
 }
 
 async fn check_objects(target: &DatabaseAccess) {
@@ -121,10 +138,13 @@ async fn check_rights(fixture: &Fixture, restored: &DatabaseName) {
     run(&mut tenant, "INSERT INTO people (name) VALUES ('x'); INSERT INTO audit VALUES (1)")
         .await
         .unwrap();
-    run(&mut tenant, "SELECT lo_get(4711); SELECT lo_put(4712, 0, 'mine'); SELECT * FROM total")
-        .await
-        .unwrap();
-    for revoked in ["DELETE FROM audit", "UPDATE audit SET i = 2", "CREATE TABLE t (i int)"] {
+    run(&mut tenant, "SELECT lo_put(4712, 0, 'mine'); SELECT * FROM total").await.unwrap();
+    for revoked in [
+        "SELECT lo_get(4711)",
+        "DELETE FROM audit",
+        "UPDATE audit SET i = 2",
+        "CREATE TABLE t (i int)",
+    ] {
         run(&mut tenant, revoked).await.expect_err(revoked);
     }
     let access = access(fixture, &assignment.database);
@@ -155,11 +175,11 @@ async fn an_administrator_need_not_be_a_superuser() {
     run(&mut source.connect().await.unwrap(), "CREATE EXTENSION pgcrypto").await.unwrap();
     let mut tenant = fixture.log_in(&assignment, &assignment.database).await.unwrap();
     run(&mut tenant, "INSERT INTO notes (text) VALUES ('kept')").await.unwrap();
-    let (bytes, facts) = dump(&source).await;
+    let (bytes, facts) = dump(&source, &assignment.role).await;
 
     let restored = target(&fixture, "restored").await;
     let into = access(&fixture, &restored);
-    restore::load(&into, &Tools::find(), bytes.as_slice()).await.unwrap();
+    load(&into, &facts.contents, bytes.as_slice()).await.unwrap();
     assert_eq!(count_tables(&into).await.unwrap(), facts.tables);
     assignment.marker.operation = Some("restore".to_owned());
     let mut lane = fixture.lane("org").await;
@@ -186,7 +206,7 @@ async fn rows_are_counted_in_the_snapshot_that_is_dumped() {
     run(&mut writer, "INSERT INTO notes (text) SELECT 'x' FROM generate_series(1, 100)")
         .await
         .unwrap();
-    let mut dump = Dump::start(&source, &Tools::find()).await.unwrap();
+    let mut dump = Dump::start(&source, &Tools::find(), &assignment.role).await.unwrap();
     run(&mut writer, "INSERT INTO notes (text) SELECT 'late' FROM generate_series(1, 100)")
         .await
         .unwrap();
@@ -200,7 +220,7 @@ async fn rows_are_counted_in_the_snapshot_that_is_dumped() {
     assert_eq!(rows_of(&facts.tables, "notes"), Some(100));
     let restored = target(&fixture, "restored").await;
     let restored = access(&fixture, &restored);
-    restore::load(&restored, &Tools::find(), bytes.as_slice()).await.unwrap();
+    load(&restored, &facts.contents, bytes.as_slice()).await.unwrap();
     assert_eq!(count_tables(&restored).await.unwrap(), facts.tables);
 }
 
@@ -223,7 +243,7 @@ async fn a_dropped_dump_leaves_no_session_behind() {
     );
     drop(writer);
     // Nobody reads: the child waits in the middle of the table.
-    let dump = Dump::start(&source, &Tools::find()).await.unwrap();
+    let dump = Dump::start(&source, &Tools::find(), &assignment.role).await.unwrap();
     assert!(fixture.ask::<i64>(&sessions).await > 0);
     drop(dump);
     let gone = async { while fixture.ask::<i64>(&sessions).await > 0 {} };
@@ -243,7 +263,7 @@ async fn a_dump_whose_session_is_ended_fails_and_may_be_tried_again() {
     )
     .await
     .unwrap();
-    let mut dump = Dump::start(&source, &Tools::find()).await.unwrap();
+    let mut dump = Dump::start(&source, &Tools::find(), &assignment.role).await.unwrap();
     let mut stdout = dump.take_stdout().unwrap();
     let mut start = vec![0; 100_000];
     stdout.read_exact(&mut start).await.unwrap();
@@ -265,19 +285,21 @@ async fn a_damaged_archive_is_an_error_and_so_is_a_reader_that_fails() {
     let fixture = Fixture::new().await;
     let template = fixture.template().await;
     let assignment = fixture.assigned(&template, "org").await;
-    let (bytes, _) = dump(&access(&fixture, &assignment.database)).await;
-    let tools = Tools::find();
+    let (bytes, facts) = dump(&access(&fixture, &assignment.database), &assignment.role).await;
+    let load = async |into: &DatabaseAccess, reader: &mut (dyn AsyncRead + Unpin)| {
+        load(into, &facts.contents, reader).await.unwrap_err()
+    };
     let one = access(&fixture, &target(&fixture, "one").await);
-    let error = restore::load(&one, &tools, &bytes[..bytes.len() / 2]).await.unwrap_err();
+    let error = load(&one, &mut &bytes[..bytes.len() / 2]).await;
     assert!(matches!(error, Error::Child { .. }), "{error}");
     assert!(!error.is_transient(), "{error}");
 
     let two = access(&fixture, &target(&fixture, "two").await);
-    let error = restore::load(&two, &tools, &b"no archive"[..]).await.unwrap_err();
+    let error = load(&two, &mut &b"no archive"[..]).await;
     assert!(matches!(error, Error::Child { .. }), "{error}");
 
     let three = access(&fixture, &target(&fixture, "three").await);
-    let error = restore::load(&three, &tools, Broken).await.unwrap_err();
+    let error = load(&three, &mut Broken).await;
     assert!(matches!(error, Error::Input { .. }), "{error}");
 }
 

@@ -132,7 +132,8 @@ pub(super) fn member((member, user): MemberAndUser) -> Result<v1::Member> {
 /// its cause may name servers and buckets that are not theirs to know. What
 /// the tenant's own migrations and requests came to is told as it is.
 fn told(reason: &str, message: String) -> String {
-    let told_whole = ["MIGRATION_FAILED", "CANCELLED", "RESTORE_MISMATCH"].contains(&reason);
+    let told_whole = ["MIGRATION_FAILED", "CANCELLED", "RESTORE_MISMATCH", "BACKUP_NOT_RESTORABLE"]
+        .contains(&reason);
     let platform = caller::principal().is_ok_and(|caller| caller.is_platform());
     if platform || told_whole || message.is_empty() {
         return message;
@@ -180,6 +181,7 @@ pub(super) fn operation(row: entity::operation::Model) -> Result<v1::Operation> 
         created_at: time(row.created_at),
         started_at: row.started_at.and_then(time),
         finished_at: row.finished_at.and_then(time),
+        warnings: serde_json::from_value(row.warnings).map_err(Error::internal)?,
     })
 }
 

@@ -197,6 +197,7 @@ impl Show for Operation {
             ),
             ("CANCEL", if self.cancel_requested { "requested" } else { "" }.to_owned()),
             ("REASON", self.reason.clone()),
+            ("WARNINGS", self.warnings.join("\n")),
             ("ERROR", error.map(|e| format!("{} ({})", e.message, e.reason)).unwrap_or_default()),
         ]
     }

@@ -64,7 +64,7 @@ async fn dump(
     let name = crate::deps::name(&row.name)?;
     let lane = deps.database_lane(run, &name).await?;
     let access = deps.server.access(&name, lane.tag());
-    let mut dump = Dump::start(&access, &deps.tools).await.map_err(failure::postgres)?;
+    let mut dump = Dump::start(&access, &deps.tools, &row.role).await.map_err(failure::dumping)?;
     let Some(reader) = dump.take_reader().map_err(failure::postgres)? else {
         return Err(StepError::refuse("INTERNAL", "the dump has no output"));
     };
@@ -82,20 +82,21 @@ async fn dump(
     // A child that failed says more than that its output ended.
     let ended = dump.finish().await;
     let facts = match (ended, stored) {
-        (Ok(facts), Ok(stored)) => (facts_of(row, facts), stored),
+        (Ok(facts), Ok(stored)) => (facts_of(row, facts)?, stored),
         (Ok(_), Err(error)) => return Err(failure::backup(error)),
         (Err(_), Err(error)) if !matches!(error, Error::Source { .. }) => {
             return Err(failure::backup(error));
         }
-        (Err(error), _) => return Err(failure::postgres(error)),
+        (Err(error), _) => return Err(failure::dumping(error)),
     };
     lane.close().await;
     Ok(facts)
 }
 
-fn facts_of(row: &database::Model, facts: DumpFacts) -> DatabaseFacts {
+fn facts_of(row: &database::Model, facts: DumpFacts) -> Result<DatabaseFacts, StepError> {
     let tables = facts.tables.into_iter();
-    DatabaseFacts {
+    let contents = serde_json::to_value(facts.contents);
+    Ok(DatabaseFacts {
         database: row.name.clone(),
         revision: row.revision,
         bundle_fingerprint: row.bundle_fingerprint.clone(),
@@ -103,5 +104,6 @@ fn facts_of(row: &database::Model, facts: DumpFacts) -> DatabaseFacts {
         tables: tables
             .map(|t| TableRows { schema: t.schema, table: t.table, rows: t.rows })
             .collect(),
-    }
+        contents: contents.map_err(|error| StepError::fail("INTERNAL", error))?,
+    })
 }

@@ -1,9 +1,11 @@
 //! `CreateBackup`: a full backup of an org's database, which opens a
-//! generation of its own.
+//! generation of its own. It is complete once it was shown that it can be
+//! loaded.
 
 mod dump_database;
 mod open_repository;
 mod publish_backup;
+mod rehearse_restore;
 mod repository;
 mod verify_backup;
 
@@ -16,7 +18,7 @@ use yuantus_operations::{CleanUp, Run, Step, StepError, Task};
 
 use crate::{Deps, failure};
 
-pub(super) use repository::{check, recorded, repository};
+pub(super) use repository::{check, contents, recorded, repository};
 
 pub(super) struct CreateBackup;
 
@@ -31,13 +33,18 @@ impl Task<Deps> for CreateBackup {
             &open_repository::OpenRepository,
             &dump_database::DumpDatabase,
             &verify_backup::VerifyBackup,
+            &rehearse_restore::RehearseRestore,
             &publish_backup::PublishBackup,
         ]
     }
 
-    /// Deletes what claims of this operation wrote.
+    /// Drops what was loaded to see whether it can be, and deletes what claims of
+    /// this operation wrote.
     async fn clean_up(&self, deps: &Deps, run: &Run) -> Result<CleanUp, StepError> {
         let input: OfBackup = run.input()?;
+        let mut lane = deps.lane(run).await?;
+        rehearse_restore::drop_rehearsal(deps, run, &mut lane).await?;
+        lane.close().await;
         run.confirm().await?;
         delete_prefixes(deps, run, input.backup_id, "").await?;
         Ok(CleanUp::Undone)

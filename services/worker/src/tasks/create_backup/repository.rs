@@ -6,6 +6,7 @@ use yuantus_backup::{Manifest, Repository, RepositoryKey};
 use yuantus_domain::OrgKey;
 use yuantus_identity::for_org;
 use yuantus_operations::{Run, StepError};
+use yuantus_postgres::Contents;
 
 use crate::{Deps, failure};
 
@@ -46,6 +47,18 @@ pub(crate) async fn check(repository: &Repository, manifest: &Manifest) -> Resul
         return Err(StepError::refuse(failure::DAMAGED, "the dump has another size"));
     }
     Ok(())
+}
+
+/// What stands beside the dump for an org whose role is `role`; `None` in
+/// backups of former versions.
+pub(crate) fn contents(manifest: &Manifest, role: &str) -> Result<Option<Contents>, StepError> {
+    let stored = &manifest.facts.contents;
+    if stored.is_null() {
+        return Ok(None);
+    }
+    let contents: Contents = serde_json::from_value(stored.clone())
+        .map_err(|error| StepError::fail(failure::DAMAGED, error))?;
+    Ok(Some(contents.for_role(role)))
 }
 
 /// Where a backup is and what is in it, as recorded.

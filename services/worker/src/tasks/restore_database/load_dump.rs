@@ -3,9 +3,9 @@
 
 use async_trait::async_trait;
 use yuantus_operations::{Outcome, Run, Step, StepResult, crashpoint};
-use yuantus_postgres::{Kind, Marker, restore};
+use yuantus_postgres::{Kind, Marker, restore::Load};
 
-use super::{backup, is_swapped, repository};
+use super::{backup, contents, is_swapped, repository};
 use crate::{
     Deps, failure, names,
     progress::{Counted, with_progress},
@@ -40,18 +40,26 @@ impl Step<Deps> for LoadDump {
             .map_err(failure::postgres)?;
         lane.create_blank(&incoming, &marker).await.map_err(failure::postgres)?;
         crashpoint!("RestoreDatabase.load_dump.after_create");
+        let role = deps.database(run).await?.role;
+        let contents = contents(&manifest, &role)?;
+        // What was the role's is to be its again, also where the org is new.
+        if contents.as_ref().is_some_and(|contents| contents.names_role()) {
+            lane.make_role(&role).await.map_err(failure::postgres)?;
+        }
         let access = deps.server.access(&incoming, lane.tag());
         let repository = repository(deps, run, &input.source, &prefix).await?;
         let dump = repository.open_dump(&manifest.snapshot_id, &manifest.dump_path).await;
         let dump = dump.map_err(failure::reading)?;
         let total = manifest.dump_bytes;
-        with_progress(run, "bytes", |reporter| async {
+        let load = Load { access: &access, tools: &deps.tools, contents: contents.as_ref() };
+        let left = with_progress(run, "bytes", |reporter| async {
             let dump = Counted::new(dump, move |bytes| reporter.report(bytes, total));
-            restore::load(&access, &deps.tools, dump).await.map_err(failure::loading)
+            load.load(dump).await.map_err(failure::loading)
         })
         .await?;
         crashpoint!("RestoreDatabase.load_dump.after_load");
         lane.close().await;
+        run.warn(&[left.gone, left.refused].concat()).await?;
         Ok(Outcome::Advance)
     }
 }

@@ -15,7 +15,7 @@ use yuantus_identity::for_org;
 use yuantus_operations::{CleanUp, Run, Step, StepError, Task};
 use yuantus_postgres::Kind;
 
-use super::create_backup::{recorded, repository};
+use super::create_backup::{contents, recorded, repository};
 use crate::{
     Deps,
     failure::{self, DAMAGED},
@@ -51,6 +51,11 @@ impl Task<Deps> for RestoreDatabase {
         let incoming = names::restore(run.id())?;
         let plane = deps.plane.to_string();
         lane.drop_database(&incoming, &plane, Kind::Restore).await.map_err(failure::postgres)?;
+        let input: Restore = run.input()?;
+        if input.creates_org {
+            let role = deps.database(run).await?.role;
+            lane.drop_role_to_come(&role).await.map_err(failure::postgres)?;
+        }
         lane.close().await;
         Ok(CleanUp::Undone)
     }

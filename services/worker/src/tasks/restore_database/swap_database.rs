@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use yuantus_identity::for_org;
 use yuantus_operations::{Outcome, Run, Step, StepResult, crashpoint};
 
-use super::{backup, is_swapped, prepare_database::expect_own_place};
+use super::{backup, contents, is_swapped, prepare_database::expect_own_place};
 use crate::{Deps, failure, names};
 
 pub(super) struct SwapDatabase;
@@ -42,6 +42,11 @@ impl Step<Deps> for SwapDatabase {
         }
         crashpoint!("RestoreDatabase.swap_database.after_tombstone");
         let incoming = names::restore(run.id())?;
+        let contents = contents(&manifest, &assignment.role)?;
+        let settings = contents.as_ref().map(|contents| &contents.settings);
+        let (database, role) = (&assignment.database, &assignment.role);
+        let refused = lane.carry_settings(&incoming, database, role, settings).await;
+        run.warn(&refused.map_err(failure::postgres)?).await?;
         lane.swap(&incoming, &assignment, &tombstone).await.map_err(failure::postgres)?;
         crashpoint!("RestoreDatabase.swap_database.after_swap");
         lane.close().await;
