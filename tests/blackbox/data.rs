@@ -211,7 +211,7 @@ async fn a_new_password_is_used_at_once_and_an_inactive_tenant_has_no_connection
     assert_eq!(sessions(&env).await, 1);
 
     let sealing_key = STANDARD.encode("0123456789abcdef0123456789abcdef");
-    let sealer = Sealer::new(&sealing_key.into(), "1").expect("sealer");
+    let sealer = Sealer::new(&sealing_key.into()).expect("sealer");
     let key = OrgKey::parse("acme", "hq").expect("key");
     let sealed = sealer.seal(b"another1", &purpose::database_password(&key, 2)).expect("sealed");
     let mut identity = env.identity().await;

@@ -10,23 +10,21 @@ use secrecy::SecretString;
 use crate::{Result, Signer};
 
 const PURPOSE: &str = "passwords of roles";
-/// How many bytes name the key.
-const NAME_BYTES: usize = 8;
 
 /// Derives passwords.
 #[derive(Clone, Debug)]
 pub struct DerivedPasswords(Signer);
 
 impl DerivedPasswords {
-    /// Derives with the configuration's key: base64 of 32 bytes, and its name.
-    pub fn new(key: &SecretString, key_id: &str) -> Result<Self> {
-        Ok(Self(Signer::new(key, key_id, PURPOSE)?))
+    /// Derives with the configuration's key: base64 of 32 bytes.
+    pub fn new(key: &SecretString) -> Result<Self> {
+        Ok(Self(Signer::new(key, PURPOSE)?))
     }
 
-    /// Names the key itself, whatever the configuration calls it: what was
-    /// derived with one of another name cannot be derived again.
+    /// Names the key: what was derived with one of another name cannot be
+    /// derived again.
     pub fn key_name(&self) -> String {
-        hex::encode(&self.0.sign(b"name")[..NAME_BYTES])
+        self.0.key_id().to_owned()
     }
 
     /// The password of a seed: 64 digits and letters, 256 bits.
@@ -46,7 +44,7 @@ mod tests {
     fn a_seed_gives_the_same_password_under_the_same_key_only() {
         let (one, other) = (random_key().unwrap(), random_key().unwrap());
         let derive = |key, seed| {
-            let derived = DerivedPasswords::new(key, "1").unwrap();
+            let derived = DerivedPasswords::new(key).unwrap();
             (derived.key_name(), derived.password(seed).expose_secret().to_owned())
         };
         let (name, password) = derive(&one, "a");

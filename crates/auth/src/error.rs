@@ -53,12 +53,9 @@ pub enum Error {
         /// Why.
         source: tokio::task::JoinError,
     },
-    /// The key-encryption key is not 32 bytes in base64.
-    #[error("key-encryption key `{kek_id}` is not 32 bytes in base64")]
-    InvalidKek {
-        /// Its id.
-        kek_id: String,
-    },
+    /// A key is not 32 bytes in base64.
+    #[error("a key is not 32 bytes in base64")]
+    InvalidKey,
     /// The operating system gave no random bytes.
     #[error("the system's random generator failed")]
     Random,
@@ -68,15 +65,15 @@ pub enum Error {
         /// What it is, without the secret.
         aad: String,
     },
-    /// A sealed secret was sealed under another key.
-    #[error("secret `{aad}` is sealed under key `{sealed_under}`, not `{kek_id}`")]
-    OtherKek {
+    /// A sealed secret was sealed with a key that is not at hand.
+    #[error("secret `{aad}` is sealed with key `{sealed_with}`, which is not among {keys}")]
+    OtherKey {
         /// What it is.
         aad: String,
         /// The key it needs.
-        sealed_under: String,
-        /// The key there is.
-        kek_id: String,
+        sealed_with: String,
+        /// The keys there are.
+        keys: String,
     },
     /// A sealed secret was altered, moved, or is not one.
     #[error("sealed secret `{aad}` does not open")]
@@ -108,10 +105,10 @@ impl From<Error> for yuantus_domain::Error {
             | Error::HashPassword { .. }
             | Error::HashParameters { .. }
             | Error::HashInterrupted { .. }
-            | Error::InvalidKek { .. }
+            | Error::InvalidKey
             | Error::Random
             | Error::Seal { .. }
-            | Error::OtherKek { .. }
+            | Error::OtherKey { .. }
             | Error::Open { .. } => Self::internal(error),
         }
     }

@@ -29,5 +29,5 @@ pub use principal::{Kind, Principal};
 pub use random::{random_key, random_password};
 pub use role::Role;
 pub use sealed::{Aad, Sealer};
-pub use signer::Signer;
+pub use signer::{Signer, key_name};
 pub use tokens::Tokens;

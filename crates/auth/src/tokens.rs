@@ -109,6 +109,11 @@ impl Tokens {
         Ok(self)
     }
 
+    /// The names of the secrets, as tokens name them: that which signs first.
+    pub fn key_names(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(|key| key.id.as_str())
+    }
+
     /// A token for `principal`, and how long it is good for.
     pub fn issue(&self, principal: &Principal) -> Result<(SecretString, Duration)> {
         self.issue_for(principal, self.ttl)

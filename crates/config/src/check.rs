@@ -136,10 +136,12 @@ fn databases(config: &Config, findings: &mut Findings) {
 }
 
 fn secrets(config: &Config, findings: &mut Findings) {
+    let is_key = |key: &str| STANDARD.decode(key).is_ok_and(|key| key.len() == KEY_BYTES);
     let key = config.secrets.key.expose_secret();
-    let whole = key.is_empty() || STANDARD.decode(key).is_ok_and(|key| key.len() == KEY_BYTES);
-    findings.rule(whole, "secrets.key", "must be base64 of 32 bytes");
-    findings.rule(!config.secrets.key_id.is_empty(), "secrets.key_id", "must not be empty");
+    findings.rule(key.is_empty() || is_key(key), "secrets.key", "must be base64 of 32 bytes");
+    let previous = config.secrets.previous_keys.iter().map(ExposeSecret::expose_secret);
+    let rule = "must each be base64 of 32 bytes";
+    findings.rule(previous.into_iter().all(is_key), "secrets.previous_keys", rule);
 }
 
 fn auth(config: &Config, findings: &mut Findings) {

@@ -36,6 +36,7 @@ const NAMES: &[(&str, &str)] = &[
     ("YUANTUS_PLATFORM_TENANT_ID", "tenancy.platform_tenant_id"),
     ("YUANTUS_PORT", "server.port"),
     ("YUANTUS_PREVIOUS_JWT_SECRETS", "auth.previous_jwt_secrets"),
+    ("YUANTUS_PREVIOUS_SECRET_KEYS", "secrets.previous_keys"),
     ("YUANTUS_RESERVED_SUBDOMAINS", "tenancy.reserved_subdomains"),
     ("YUANTUS_ROOT_DOMAIN", "tenancy.root_domain"),
     ("YUANTUS_S3_ACCESS_KEY_ID", "storage.access_key_id"),

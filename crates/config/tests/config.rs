@@ -162,6 +162,11 @@ fn a_rule_that_is_broken_is_named_with_its_key() {
         ("YUANTUS_AUDIT_ENABLED", "perhaps", "audit.enabled must be"),
         ("YUANTUS_AUDIT_RETENTION_DAYS", "-1", "audit.retention_days must be"),
         ("YUANTUS_SECRET_KEY", "c2hvcnQ=", "secrets.key must be base64 of 32 bytes"),
+        (
+            "YUANTUS_PREVIOUS_SECRET_KEYS",
+            "c2hvcnQ=",
+            "secrets.previous_keys must each be base64 of 32 bytes",
+        ),
         ("YUANTUS_JWT_SECRET_KEY", "short", "auth.jwt_secret must have at least 32 bytes"),
         ("YUANTUS_AUTH_MODE", "sometimes", "auth.mode must be required or disabled"),
         ("YUANTUS_TENANCY_MODE", "single", "tenancy_mode must be db-per-tenant-org"),

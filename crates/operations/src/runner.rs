@@ -20,11 +20,11 @@ const CANCELLED: &str = "CANCELLED";
 /// delay. What cannot be reached for longer is given up, loudly.
 const UNDO_ATTEMPTS: i32 = 1000;
 
+/// How long an operation that is parked waits for the next look.
+const PARKED: Duration = Duration::from_secs(15);
+
 /// How long an operation waits for a worker that knows its next step.
 const UNKNOWN_STEP: Duration = Duration::from_secs(10);
-
-/// How long a parked operation waits before it is looked at again.
-const PARKED: Duration = Duration::from_secs(10);
 
 /// Why running stopped, short of the end.
 enum Stop {
@@ -239,6 +239,10 @@ async fn attempt(run: &Run, work: impl Future<Output = StepResult>) -> Came {
         Ok(Err(StepError::Retry { reason, message, .. })) => Came::Retry { reason, message },
         Ok(Err(StepError::Fail { reason, message, .. })) => Came::Fail { reason, message },
         Ok(Err(StepError::Behind { message })) => park(run, message).await,
+        Ok(Err(StepError::Park { reason, message, .. })) => {
+            tracing::warn!(reason, error = %message, "an operation waits for somebody to mend this");
+            Came::Wait { reason: format!("{reason}: {message}"), delay: PARKED }
+        }
         Ok(Err(StepError::Lost)) => Came::Stop(Stop::Lost),
         Err(_) => Came::Retry { reason: "INTERNAL", message: "the step panicked".into() },
     }

@@ -66,6 +66,17 @@ pub enum StepError {
         /// For people; names what differs.
         message: String,
     },
+    /// Something that only a person can mend keeps it from going on: it waits, is
+    /// looked at again now and then, and nothing is undone.
+    #[error("{message}")]
+    Park {
+        /// Stable, upper-case.
+        reason: &'static str,
+        /// For people; names the cause.
+        message: String,
+        /// The whole story, for the log.
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    },
     /// The lease is lost: somebody else has the operation now.
     #[error("the lease was lost")]
     Lost,
@@ -80,6 +91,11 @@ impl StepError {
     /// A failure that will not pass.
     pub fn fail(reason: &'static str, error: impl StdError + Send + Sync + 'static) -> Self {
         Self::Fail { reason, message: chain(&error), source: Some(Box::new(error)) }
+    }
+
+    /// What keeps the operation from going on until a person mends it.
+    pub fn park(reason: &'static str, error: impl StdError + Send + Sync + 'static) -> Self {
+        Self::Park { reason, message: chain(&error), source: Some(Box::new(error)) }
     }
 
     /// A failure that will not pass, in words.

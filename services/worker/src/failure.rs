@@ -110,7 +110,9 @@ pub(crate) fn loading(error: yuantus_postgres::Error) -> StepError {
     }
 }
 
-/// A failure to open or seal a secret.
+/// A failure to open or seal a secret. It says that a key or a value is not the
+/// one it should be, and nothing of what the operation has made, so nothing is
+/// ever undone because of it.
 pub(crate) fn auth(error: yuantus_auth::Error) -> StepError {
-    StepError::fail("SECRET_UNUSABLE", error)
+    StepError::park("SECRET_UNUSABLE", error)
 }

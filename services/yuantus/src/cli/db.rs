@@ -21,7 +21,7 @@ use yuantus_identity::{
 use crate::{
     failure::Failure,
     output::{Format, Output, Show, note},
-    run::{load_config, refused},
+    run::{keys::prove_if_set, load_config, refused},
 };
 
 /// What can be done with the identity database's schema.
@@ -94,7 +94,9 @@ pub(crate) async fn upgrade(config: &Config) -> Result<Vec<String>, Failure> {
     let url = config.identity_url().map_err(refused)?;
     create_if_missing(&url).await.map_err(failed)?;
     let db = connect(&url, 2, "yuantus:db").map_err(failed)?;
-    migration::upgrade(&db).await.map_err(failed)
+    let applied = migration::upgrade(&db).await.map_err(failed)?;
+    prove_if_set(config, &db).await?;
+    Ok(applied)
 }
 
 async fn history(config: &Config) -> Result<Vec<Row>, Failure> {

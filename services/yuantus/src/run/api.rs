@@ -26,6 +26,7 @@ use super::{
     common::{Common, presigner, refused, retention},
     directory::AppDirectory,
     health::AppHealth,
+    keys::{Keys, prove_all, until_proved},
     metrics,
     recorder::Recorder,
     uploads::AppUploads,
@@ -37,6 +38,7 @@ pub(crate) struct Api {
     /// The use cases.
     pub(crate) app: App,
     settings: GatewaySettings,
+    keys: Keys,
     /// Who is to be the first platform administrator.
     owner: Option<Owner>,
     background: JoinSet<()>,
@@ -73,7 +75,7 @@ impl Api {
             passwords: Passwords::bounded(config.auth.hash_concurrency, config.auth.hash_queue)
                 .map_err(local)?,
             attempts: attempts(config),
-            sealer: common.sealer.clone(),
+            sealer: common.keys.sealer.clone(),
             notifier,
             watcher,
             bundle: common.bundle.clone(),
@@ -83,7 +85,7 @@ impl Api {
             presigner: presigner(config),
             audit: Audit {
                 trail: trail.clone(),
-                signer: common.signer.clone(),
+                signer: common.keys.signer.clone(),
                 retention: retention(config),
                 prune_interval: config.audit.prune_interval(),
                 verifying: Arc::new(Semaphore::new(1)),
@@ -112,7 +114,20 @@ impl Api {
         settings.tls = tls(&config.server);
         settings.bootstrap = bootstrap(config);
         let owner = owner(config)?;
-        Ok(Self { app, settings, owner, background, stop_background: stop })
+        let keys = common.keys.clone();
+        Ok(Self { app, settings, keys, owner, background, stop_background: stop })
+    }
+
+    /// Proves the keys, as soon as the identity database is there. Until then
+    /// nothing is served, signed or written. Answers false if `shutdown` came
+    /// first.
+    pub(crate) async fn prove_keys(&self, shutdown: &CancellationToken) -> Result<bool, Failure> {
+        until_proved(&self.app.db, &self.keys, Some(&self.app.tokens), shutdown).await
+    }
+
+    /// Proves the keys at once.
+    pub(crate) async fn prove_keys_now(&self) -> Result<(), Failure> {
+        Ok(prove_all(&self.app.db, &self.keys, Some(&self.app.tokens)).await?)
     }
 
     /// Writes what is still to be written, and ends.

@@ -4,24 +4,21 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use yuantus_audit::{PURPOSE, Retention};
-use yuantus_auth::{DerivedPasswords, Sealer, Signer};
+use yuantus_audit::Retention;
 use yuantus_config::Config;
 use yuantus_postgres::Server;
 use yuantus_storage::{ObjectStore, Presigner, S3Settings};
 use yuantus_tenant_schema::Bundle;
 
+use super::keys::Keys;
 use crate::failure::Failure;
 
 /// What API and worker are both made of. Nothing is connected yet.
 pub(crate) struct Common {
     pub(crate) server: Server,
     pub(crate) store: ObjectStore,
-    pub(crate) sealer: Arc<Sealer>,
-    /// Signs checkpoints of the audit trail.
-    pub(crate) signer: Signer,
-    /// Derives the passwords of roles that wait with spare databases.
-    pub(crate) derived: DerivedPasswords,
+    /// What is sealed, signed and derived with. Not proved yet.
+    pub(crate) keys: Keys,
     pub(crate) bundle: Arc<Bundle>,
 }
 
@@ -39,14 +36,7 @@ impl Common {
             server: Server::new(&admin)
                 .map_err(|error| Failure::local("use tenants.database_url_template", error))?,
             store: ObjectStore::new(&s3_settings(config)),
-            sealer: Arc::new(
-                Sealer::new(&config.secrets.key, &config.secrets.key_id)
-                    .map_err(|error| Failure::local("use secrets.key", error))?,
-            ),
-            signer: Signer::new(&config.secrets.key, &config.secrets.key_id, PURPOSE)
-                .map_err(|error| Failure::local("use secrets.key", error))?,
-            derived: DerivedPasswords::new(&config.secrets.key, &config.secrets.key_id)
-                .map_err(|error| Failure::local("use secrets.key", error))?,
+            keys: Keys::new(&config.secrets)?,
             bundle: Arc::new(bundle),
         })
     }

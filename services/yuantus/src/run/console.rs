@@ -16,7 +16,10 @@ pub(crate) async fn at_console<T>(
     work: impl AsyncFnOnce(&App) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let api = Api::new(config, &Common::new(config)?)?;
-    let done = CALLER.scope(Arc::new(console()), work(&api.app)).await;
+    let done = match api.prove_keys_now().await {
+        Ok(()) => CALLER.scope(Arc::new(console()), work(&api.app)).await,
+        Err(failure) => Err(failure),
+    };
     api.close().await;
     done
 }

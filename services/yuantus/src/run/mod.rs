@@ -7,6 +7,7 @@ mod console;
 pub(crate) mod dev;
 mod directory;
 mod health;
+pub(crate) mod keys;
 mod metrics;
 mod operations;
 mod recorder;

@@ -14,6 +14,7 @@ use yuantus_worker::{Deps, Limits, Spares};
 use super::{
     bucket,
     common::{Common, refused, retention},
+    keys::until_proved,
     metrics,
 };
 use crate::failure::{Failure, chain};
@@ -44,6 +45,9 @@ pub(crate) async fn run_operations(
             () = shutdown.cancelled() => return Ok(()),
         }
     };
+    if !until_proved(&db, &common.keys, None, &shutdown).await? {
+        return Ok(());
+    }
     let stop = CancellationToken::new();
     let pool = db.get_postgres_connection_pool().clone();
     let (notifier, sending) = Notifier::new(pool, stop.clone());
@@ -58,12 +62,12 @@ pub(crate) async fn run_operations(
         server: common.server.of_plane(&plane.to_string()),
         tools: Tools::find(),
         store: common.store,
-        sealer: common.sealer,
-        derived: common.derived,
+        sealer: common.keys.sealer,
+        derived: common.keys.derived,
         bundle: common.bundle,
         plane,
         audit: yuantus_worker::Audit {
-            signer: common.signer,
+            signer: common.keys.signer,
             retention: retention(config),
             prune_interval: config.audit.prune_interval(),
             checkpoint_interval: config.audit.checkpoint_interval(),

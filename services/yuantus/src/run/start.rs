@@ -47,5 +47,15 @@ pub(crate) async fn run(options: Options, file: Option<&Path>) -> Result<(), Fai
     let common = Common::new(&config)?;
     let mut api = Api::new(&config, &common)?;
     api.show_metrics(config.metrics.listen).await?;
-    api.serve(listener, shutdown).await
+    match api.prove_keys(&shutdown).await {
+        Ok(true) => api.serve(listener, shutdown).await,
+        Ok(false) => {
+            api.close().await;
+            Ok(())
+        }
+        Err(failure) => {
+            api.close().await;
+            Err(failure)
+        }
+    }
 }

@@ -15,7 +15,10 @@ use yuantus_identity::connect;
 use crate::{
     failure::Failure,
     output::{note, text},
-    run::refused,
+    run::{
+        keys::{prove_if_set, prove_tokens},
+        refused,
+    },
 };
 
 /// Options of `db break-glass`.
@@ -48,6 +51,8 @@ impl Options {
         let good_for = Duration::from_secs(self.minutes * 60);
         let tokens =
             Tokens::new(&config.auth.jwt_secret, good_for).map_err(|error| failed(error.into()))?;
+        prove_if_set(config, &db).await?;
+        prove_tokens(&db, &tokens).await?;
         let reason = self.reason.unwrap_or_default();
         let (session, token) =
             break_glass(&db, &tokens, &reason, good_for).await.map_err(failed)?;

@@ -8,7 +8,12 @@ use yuantus_control_plane::app::auth::ensure_platform_admin;
 use yuantus_domain::Username;
 use yuantus_identity::connect;
 
-use crate::{cli::login::read_password, failure::Failure, output::note, run::refused};
+use crate::{
+    cli::login::read_password,
+    failure::Failure,
+    output::note,
+    run::{keys::prove_if_set, refused},
+};
 
 /// Options of `db create-admin`.
 #[derive(Args, Debug)]
@@ -30,6 +35,7 @@ impl Options {
         let url = config.identity_url().map_err(refused)?;
         let db = connect(&url, 1, "yuantus:db")
             .map_err(|error| Failure::local("use the identity database", error))?;
+        prove_if_set(config, &db).await?;
         let passwords = Passwords::new().map_err(|error| failed(error.into()))?;
         let policy = Policy::of(match config.environment {
             Environment::Dev => "dev",

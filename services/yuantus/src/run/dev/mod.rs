@@ -102,6 +102,7 @@ async fn work(
     db::upgrade(&config).await?;
     let common = Common::new(&config)?;
     let mut api = Api::new(&config, &common)?;
+    api.prove_keys_now().await?;
     api.show_metrics(config.metrics.listen).await?;
     if let Some(password) = admin_password {
         let failed = |error| Failure::local("make the platform administrator", error);

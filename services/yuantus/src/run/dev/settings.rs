@@ -52,7 +52,6 @@ pub(crate) fn load(
         ("YUANTUS_DATABASE_URL_TEMPLATE", String::new()),
         ("YUANTUS_JWT_SECRET_KEY", text(&secrets.jwt_secret)),
         ("YUANTUS_SECRET_KEY", text(&secrets.key)),
-        ("YUANTUS_SECRETS__KEY_ID", "dev".to_owned()),
         ("YUANTUS_NODE_ID", NODE.to_owned()),
     ];
     above.extend(bundle.map(|bundle| ("YUANTUS_BUNDLE", bundle)));
