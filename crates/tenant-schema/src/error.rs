@@ -159,6 +159,21 @@ pub enum Error {
         /// What the server said.
         source: Cause,
     },
+    /// A migration made the session act as somebody else.
+    #[error(
+        "{file}: left the session acting as role {found} instead of {expected} on database \
+         {database}"
+    )]
+    RoleChanged {
+        /// The file.
+        file: String,
+        /// The database.
+        database: DatabaseName,
+        /// Whom the session acted as behind it.
+        found: String,
+        /// Whom it acted as before.
+        expected: String,
+    },
     /// The server refused a check.
     #[error("{file}:{line}: check migration of database {database}")]
     RunCheck {

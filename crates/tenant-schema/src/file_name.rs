@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `1_x.sql`, `0001_x.up.sql` | migration 1 (sqlx, golang-migrate) |
 //! | `V1__x.sql`, `V1.2__x.sql`, `V1_2__x.sql` | migration (Flyway) |
-//! | `0001_x.down.sql`, `U1__x.sql` | undoes one: not used, since we go forward only |
+//! | `0001_x.down.sql` | undoes one: not used, since we go forward only |
+//! | `U1__x.sql` | undoes `V1__…` (Flyway): not used; refused where that is not there |
+//! | `1_x.undo.sql`, `1_x.Down.sql` and their like | undoes one, by a name that is not ours: refused |
 //! | `<name>.check.sql` | the twin that asserts what `<name>` did |
 //! | `R__x.sql`, `B1__x.sql` | Flyway's repeatable and baseline: refused |
 
@@ -12,6 +14,9 @@ use crate::{Error, Result};
 
 /// Most parts of a dotted version.
 pub(crate) const MAX_PARTS: usize = 4;
+
+/// How tools whose names are not ours end the name of one that goes back.
+const BACKWARD: &[&str] = &["down", "undo", "rollback", "revert", "downgrade"];
 
 /// What a file's name says.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,8 +32,8 @@ pub(crate) enum FileName {
     },
     /// A check; the stem it shares with its migration.
     Check(String),
-    /// Undoes a migration.
-    Undo,
+    /// Undoes a migration; Flyway's version, where its name says one.
+    Undo(Option<Vec<i64>>),
 }
 
 /// Whose convention a name follows.
@@ -55,13 +60,23 @@ pub(crate) fn parse(name: &str) -> Result<FileName> {
         return Ok(FileName::Check(stem.to_owned()));
     }
     if bare.ends_with(".down") {
-        return Ok(FileName::Undo);
+        return Ok(FileName::Undo(None));
+    }
+    let last = bare.rsplit('.').next().filter(|last| *last != bare).unwrap_or_default();
+    if BACKWARD.contains(&last.to_ascii_lowercase().as_str()) {
+        return Err(refused(
+            "is named like one that goes back; name it `<version>_<name>.down.sql`, which is \
+             never run",
+        ));
     }
     let bare = bare.strip_suffix(".up").unwrap_or(bare);
     match bare.as_bytes().first() {
         Some(b'0'..=b'9') => numbered(bare).map_err(refused),
         Some(b'V') => flyway(&bare[1..]).map_err(refused),
-        Some(b'U') => Ok(FileName::Undo),
+        Some(b'U') => match flyway(&bare[1..]).map_err(refused)? {
+            FileName::Migration { version, .. } => Ok(FileName::Undo(Some(version))),
+            other => Ok(other),
+        },
         Some(b'R') if bare.starts_with("R__") => {
             Err(refused("is a repeatable migration, which is not supported"))
         }
@@ -124,8 +139,15 @@ mod tests {
 
     #[test]
     fn files_that_undo_are_not_used() {
-        for name in ["0001_x.down.sql", "U1__x.sql"] {
-            assert_eq!(parse(name).unwrap(), FileName::Undo, "{name}");
+        assert_eq!(parse("0001_x.down.sql").unwrap(), FileName::Undo(None));
+        assert_eq!(parse("U1.2__x.sql").unwrap(), FileName::Undo(Some(vec![1, 2])));
+    }
+
+    #[test]
+    fn files_that_undo_by_another_name_are_refused() {
+        for name in ["1_x.Down.sql", "1_x.undo.sql", "1_x.rollback.sql", "V1__x.revert.sql"] {
+            let error = parse(name).unwrap_err().to_string();
+            assert!(error.contains("is named like one that goes back"), "{name}: {error}");
         }
     }
 
@@ -147,6 +169,7 @@ mod tests {
             ".sql",
             "_.sql",
             "12x_y.sql",
+            "Users.sql",
             "é.sql",
         ] {
             assert!(matches!(parse(name), Err(Error::FileName { .. })), "{name}");

@@ -9,6 +9,7 @@ mod builtin;
 pub mod bundle;
 mod check;
 mod directory;
+mod down_half;
 pub mod error;
 mod file_name;
 mod history;
@@ -21,6 +22,7 @@ mod run;
 mod script;
 mod server_error;
 mod session;
+mod session_rules;
 mod source;
 
 pub use bundle::Bundle;

@@ -32,17 +32,18 @@ struct Named {
 /// Makes the migrations of a bundle.
 pub(crate) fn arrange(sources: Vec<Source>) -> Result<Vec<Migration>> {
     let mut checks = BTreeMap::new();
-    let mut named = Vec::new();
+    let (mut named, mut undone) = (Vec::new(), Vec::new());
     for source in sources {
         match file_name::parse(&source.name)? {
             FileName::Migration { style, version, description } => {
                 named.push(Named { source, style, parts: version, description });
             }
             FileName::Check(stem) => drop(checks.insert(stem, source)),
-            FileName::Undo => {}
+            FileName::Undo(version) => undone.extend(version.map(|parts| (source.name, parts))),
         }
     }
     one_style(&named)?;
+    undoes_what_is_there(&named, undone)?;
     let dotted = named.iter().any(|file| file.parts.len() > 1);
     let mut migrations = Vec::new();
     for file in named {
@@ -67,6 +68,22 @@ fn one_style(named: &[Named]) -> Result<()> {
             first: first.source.name.clone(),
             second: other.source.name.clone(),
         }),
+    }
+}
+
+/// `U1__x.sql` beside `V1__x.sql` is the way back. Alone it may be another
+/// tool's way forward, which nobody would run.
+fn undoes_what_is_there(named: &[Named], undone: Vec<(String, Vec<i64>)>) -> Result<()> {
+    let there = |parts: &Vec<i64>| {
+        named.iter().any(|file| file.style == Style::Flyway && file.parts == *parts)
+    };
+    match undone.into_iter().find(|(_, parts)| !there(parts)) {
+        None => Ok(()),
+        Some((file, parts)) => {
+            let version: Vec<String> = parts.iter().map(ToString::to_string).collect();
+            let rule = format!("undoes `V{}__…`, which is not there", version.join("."));
+            Err(Error::FileName { file, rule })
+        }
     }
 }
 
@@ -178,6 +195,13 @@ mod tests {
     #[test]
     fn two_conventions_in_one_directory_are_refused() {
         assert!(matches!(versions(&["1_a.sql", "V2__b.sql"]), Err(Error::MixedNames { .. })));
+    }
+
+    #[test]
+    fn an_undo_needs_its_migration() {
+        assert_eq!(versions(&["V1__a.sql", "U1__a.sql"]).unwrap(), [1]);
+        let error = versions(&["V1__a.sql", "U2__b.sql"]).unwrap_err().to_string();
+        assert_eq!(error, "U2__b.sql: undoes `V2__…`, which is not there");
     }
 
     #[test]

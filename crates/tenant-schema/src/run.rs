@@ -125,12 +125,14 @@ async fn apply(
 ) -> Result<()> {
     let unprepared = |source| failed("prepare the session", database, source);
     session::refresh(connection).await.map_err(unprepared)?;
+    let roles = session::roles(connection).await.map_err(unprepared)?;
     let started = Instant::now();
     if migration.no_transaction {
         alone(connection, migration, database).await?;
+        same_roles(connection, migration, database, &roles).await?;
     }
     begin(connection).await.map_err(unprepared)?;
-    let result = transact(connection, migration, database, started).await;
+    let result = transact(connection, migration, database, &roles, started).await;
     if result.is_err() {
         // The error that matters is at hand; a lost connection rolls back too.
         let _ = connection.execute("ROLLBACK").await;
@@ -148,6 +150,7 @@ async fn transact(
     connection: &mut PgConnection,
     migration: &Migration,
     database: &DatabaseName,
+    roles: &(String, String),
     started: Instant,
 ) -> Result<()> {
     let unrecorded = |source| failed("record a migration", database, source);
@@ -155,7 +158,8 @@ async fn transact(
         execute(connection, &migration.sql)
             .await
             .map_err(|(before, source)| refused(migration, database, before, source))?;
-        // A migration may have set a role, a search path or read-only.
+        same_roles(connection, migration, database, roles).await?;
+        // A migration may have set a search path or read-only.
         session::restore(connection).await.map_err(unrecorded)?;
     }
     check::run(connection, migration, database).await?;
@@ -163,6 +167,24 @@ async fn transact(
     history::finish(connection, migration, elapsed).await.map_err(unrecorded)?;
     connection.execute("COMMIT").await.map_err(|error| unrecorded(error.into()))?;
     Ok(())
+}
+
+/// Fails where a migration left the session to somebody else, by a function
+/// that it called: nobody knows what it made as whom.
+async fn same_roles(
+    connection: &mut PgConnection,
+    migration: &Migration,
+    database: &DatabaseName,
+    before: &(String, String),
+) -> Result<()> {
+    let now = session::roles(connection)
+        .await
+        .map_err(|source| failed("prepare the session", database, source))?;
+    if now == *before {
+        return Ok(());
+    }
+    let (file, database) = (migration.file.clone(), database.clone());
+    Err(Error::RoleChanged { file, database, found: now.0, expected: before.0.clone() })
 }
 
 /// Runs a migration outside a transaction. One that was begun before and now

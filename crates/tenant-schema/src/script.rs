@@ -5,10 +5,14 @@
 //! off, any other is refused. What PostgreSQL cannot do in a transaction
 //! (`CREATE INDEX CONCURRENTLY`, `VACUUM`) stands alone in its file, with or
 //! without `-- no-transaction` in the first line.
+//!
+//! Nor may it hold the way back (`down_half.rs`), or make the session act as
+//! somebody else (`session_rules.rs`).
 
 use crate::{
-    Error, Result,
-    lexer::{self, Statement, line_at},
+    Error, Result, down_half,
+    lexer::{self, Scan, Statement, line_at},
+    session_rules,
 };
 
 const MARK: &str = "-- no-transaction";
@@ -27,18 +31,22 @@ pub(crate) fn prepare(file: &str, text: &str) -> Result<Script> {
         line: line_at(text, at),
         rule: rule.to_owned(),
     };
-    let mut statements = split(file, text)?;
+    let Scan { mut statements, comments } = scan(file, text)?;
+    if let Some((at, rule)) = down_half::find(text, &comments) {
+        return Err(refused(at, &rule));
+    }
     let mut sql = text.to_owned();
     if let [first, .., last] = &statements[..]
         && opens(first)
         && closes(last)
     {
         sql = blank(&blank(&sql, last), first);
-        statements = split(file, &sql)?;
+        statements = scan(file, &sql)?.statements;
     }
     for statement in &statements {
-        if let Some(rule) = never(statement) {
-            return Err(refused(statement.start, rule));
+        let never = never(statement).map(|rule| (statement.start, rule));
+        if let Some((at, rule)) = never.or_else(|| session_rules::find(statement)) {
+            return Err(refused(at, rule));
         }
     }
     let alone = statements.iter().find(|statement| outside_transaction(statement));
@@ -57,9 +65,12 @@ pub(crate) fn prepare_check(file: &str, text: &str) -> Result<()> {
         line: line_at(text, at),
         rule: rule.to_owned(),
     };
-    let statements = split(file, text)?;
+    let statements = scan(file, text)?.statements;
     if statements.is_empty() {
         return Err(refused(0, "must hold a query"));
+    }
+    if let Some((at, rule)) = statements.iter().find_map(session_rules::find) {
+        return Err(refused(at, rule));
     }
     let query = |s: &&Statement| !matches!(word(s, 0), "select" | "with" | "values" | "table" | "");
     match statements.iter().find(query) {
@@ -68,8 +79,8 @@ pub(crate) fn prepare_check(file: &str, text: &str) -> Result<()> {
     }
 }
 
-fn split(file: &str, text: &str) -> Result<Vec<Statement>> {
-    lexer::split(text).map_err(|error| Error::Script {
+fn scan(file: &str, text: &str) -> Result<Scan> {
+    lexer::scan(text).map_err(|error| Error::Script {
         file: file.to_owned(),
         line: line_at(text, error.at),
         rule: error.rule.to_owned(),
@@ -167,6 +178,13 @@ mod tests {
         assert!(refused("\\connect x").1.contains("psql"));
         assert!(refused("\nCOPY t (a) FROM stdin;\n1\n\\.\n").1.contains("psql"));
         assert!(refused("COPY t FROM STDIN;").1.contains("INSERT"));
+    }
+
+    #[test]
+    fn a_check_leaves_the_session_alone() {
+        let text = "SELECT true;\nSELECT set_config('role', 'x', false) = 'x'";
+        let error = prepare_check("1_x.check.sql", text).unwrap_err().to_string();
+        assert!(error.starts_with("1_x.check.sql:2: makes the session act as"), "{error}");
     }
 
     #[test]

@@ -57,6 +57,12 @@ pub(crate) async fn refresh(connection: &mut PgConnection) -> Result<(), Cause> 
     Ok(())
 }
 
+/// Whom the session acts as, and as whom it logged in.
+pub(crate) async fn roles(connection: &mut PgConnection) -> Result<(String, String), Cause> {
+    let sql = "SELECT current_user::text, session_user::text";
+    Ok(sqlx::query_as(sql).fetch_one(connection).await?)
+}
+
 /// Takes back what a migration set, within its transaction.
 pub(crate) async fn restore(connection: &mut PgConnection) -> Result<(), Cause> {
     sqlx::raw_sql("RESET ALL; RESET ROLE").execute(connection).await?;

@@ -61,6 +61,12 @@ fn order_names_and_checks_are_refused_by_name() {
             "1_a.check.sql:1: must be a query",
         ),
         (&[("1_a.sql", b"SELECT 'x")], "1_a.sql:1: begins a string that does not end"),
+        (
+            &[("1_a.sql", b"-- migrate:up\nSELECT 1;\n-- migrate:down\nDROP TABLE a;")],
+            "1_a.sql:3: begins the half that goes back, as dbmate writes it",
+        ),
+        (&[("1_a.sql", b"SELECT 1;\nRESET ROLE;")], "1_a.sql:2: makes the session act as another"),
+        (&[("V1__a.sql", b"SELECT 1"), ("U2__b.sql", b"DROP TABLE b")], "U2__b.sql: undoes `V2__"),
     ];
     for (files, expected) in cases {
         let error = refused(files);

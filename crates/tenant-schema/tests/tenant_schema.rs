@@ -154,6 +154,24 @@ fn one_migrations_settings_are_not_the_nexts() {
     });
 }
 
+/// Nobody sees it in the file; the role is asked for before it is committed.
+#[test]
+fn a_function_that_makes_the_session_act_as_another_role_is_taken_back() {
+    with_database(async |fixture| {
+        let text = "CREATE TABLE a (id int);
+            CREATE FUNCTION leave() RETURNS void LANGUAGE plpgsql
+            AS $$ BEGIN PERFORM set_config('role', 'none', true); END $$;
+            SELECT leave(); CREATE TABLE b (id int);";
+        fixture.file("1_a.sql", text);
+        let (error, shown) = fixture.refused().await;
+        assert!(matches!(error, Error::RoleChanged { .. }), "{shown}");
+        assert!(shown.contains("instead of yuantus_tenant_owner"), "{shown}");
+        assert_eq!(fixture.ask(TABLES).await, "");
+        fixture.file("1_a.sql", &text.replace("SELECT leave();", ""));
+        assert_eq!(fixture.migrate().await.unwrap().applied, [1]);
+    });
+}
+
 #[test]
 fn an_index_that_failed_is_dropped_and_made_again() {
     with_database(async |fixture| {
