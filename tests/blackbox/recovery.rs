@@ -120,6 +120,37 @@ async fn an_identity_database_that_went_back_destroys_nothing() {
 }
 
 #[tokio::test]
+async fn recovery_mode_converges_from_its_crash_points() {
+    let env = TestEnv::start().await;
+    let Apart { api, create, backup, restore } = Apart::start(&env).await;
+    let (hq, new) = (database("acme", "hq"), database("acme", "new"));
+    let rows = (fingerprint(&env, &hq).await, fingerprint(&env, &new).await);
+    for point in ["Recovery.enter.before", "Recovery.enter.after"] {
+        env.worker("w", &[("YUANTUS_CRASH_AT", point)]).crashed().await;
+    }
+    let mut worker = env.worker("w", &[]);
+    parked(&worker).await;
+    let arguments = ["db", "release", "--reason", "killed on the way"];
+    for point in [
+        "Recovery.release.before_holder",
+        "Recovery.release.before_commit",
+        "Recovery.release.after",
+    ] {
+        let waiting = api.operation(&create.id).await;
+        assert_eq!(waiting.state(), State::Pending, "before {point}: {waiting:?}");
+        let killed = console(&env, &arguments, &[("YUANTUS_CRASH_AT", point)]).await;
+        assert_eq!(killed.code, None, "{point}: {}", killed.stderr);
+    }
+    // The last one was killed after its commit, before it told workers.
+    api.succeed(&create).await;
+    api.succeed(&backup).await;
+    assert_eq!(api.wait(&restore).await.state(), State::Cancelled);
+    assert_eq!((fingerprint(&env, &hq).await, fingerprint(&env, &new).await), rows);
+    console(&env, &arguments, &[]).await.succeeded();
+    worker.terminate().await;
+}
+
+#[tokio::test]
 async fn what_is_in_use_is_not_dropped_by_undoing_its_creation() {
     let env = TestEnv::start().await;
     let Apart { api, create, backup, .. } = Apart::start(&env).await;

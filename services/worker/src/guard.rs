@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use yuantus_identity::query::recovery;
-use yuantus_operations::StepError;
+use yuantus_operations::{StepError, crashpoint};
 use yuantus_postgres::{Holder, HolderSession};
 
 use crate::{Deps, failure};
@@ -38,10 +38,12 @@ pub(crate) async fn run(deps: &Deps, gate: watch::Sender<bool>) {
         if let Some(line) = tell(&looked, &mut told) {
             tracing::warn!("{line}");
         }
-        if let Ok(Verdict::Differ(reason)) = &looked
-            && let Err(error) = recovery::enter(&deps.db, reason).await
-        {
-            tracing::warn!(%error, "recovery mode could not be entered");
+        if let Ok(Verdict::Differ(reason)) = &looked {
+            crashpoint!("Recovery.enter.before");
+            if let Err(error) = recovery::enter(&deps.db, reason).await {
+                tracing::warn!(%error, "recovery mode could not be entered");
+            }
+            crashpoint!("Recovery.enter.after");
         }
         // Whether anybody listens is no matter here.
         gate.send_replace(open);

@@ -10,6 +10,8 @@ use yuantus_identity::{
     query::{operation, recovery},
 };
 
+use yuantus_operations::crashpoint;
+
 use super::{App, audit, operation::sets_up_org, owner::console_reason};
 
 /// What ending recovery mode came to.
@@ -56,8 +58,11 @@ impl App {
             "cancelled": cancelled, "recovery_reason": standing.recovery_reason });
         audit::record(&txn, "recovery.release", PLATFORM, "", "deployment".into(), details).await?;
         // The server last: until the commit nobody acts on what it says.
+        crashpoint!("Recovery.release.before_holder");
         server.set_holder(&standing.instance).await.map_err(failed)?;
+        crashpoint!("Recovery.release.before_commit");
         txn.commit().await.during("commit release")?;
+        crashpoint!("Recovery.release.after");
         self.notifier.ready();
         let resumed = parked.len() as u64 - cancelled.len() as u64;
         Ok(Released { resumed, cancelled })
