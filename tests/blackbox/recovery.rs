@@ -31,6 +31,15 @@ async fn parked(worker: &Child) {
     }
 }
 
+/// Waits until an operation says that it is parked.
+async fn reason_says_parked(api: &Api, id: &str) {
+    let begun = Instant::now();
+    while !api.operation(id).await.reason.starts_with("parked") {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{id}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 async fn cancel(api: &Api, operation: &v1::Operation) {
     let request = v1::CancelOperationRequest { operation_id: operation.id.clone() };
     api.operations().cancel_operation(request).await.expect("cancel");
@@ -90,7 +99,10 @@ async fn an_identity_database_that_went_back_destroys_nothing() {
 
     let mut worker = env.worker("w", &[]);
     parked(&worker).await;
-    for operation in [&create, &backup, &restore] {
+    // One that is asked for meanwhile is parked too, and says so.
+    let late = api.create_backup("acme", "hq").await;
+    for operation in [&create, &backup, &restore, &late] {
+        reason_says_parked(&api, &operation.id).await;
         let now = api.operation(&operation.id).await;
         assert_eq!(now.state(), State::Pending, "{now:?}");
         assert!(now.reason.starts_with("parked"), "{now:?}");
@@ -108,6 +120,7 @@ async fn an_identity_database_that_went_back_destroys_nothing() {
     assert!(told.contains(&restore.id), "{told}");
     api.succeed(&create).await;
     api.succeed(&backup).await;
+    api.succeed(&late).await;
     let undone = api.operation(&restore.id).await;
     assert_eq!(undone.state(), State::Cancelled, "{undone:?}");
     assert_eq!((fingerprint(&env, &hq).await, fingerprint(&env, &new).await), rows);

@@ -14,6 +14,7 @@ const ENDED: &str = "yuantus_operations_ended_total";
 const DURATION: &str = "yuantus_operation_duration_seconds";
 const FAILURES: &str = "yuantus_operation_step_failures_total";
 const PENDING: &str = "yuantus_operations_pending";
+const RECOVERY: &str = "yuantus_recovery_mode";
 const OLDEST: &str = "yuantus_operations_oldest_pending_seconds";
 
 /// Says what the numbers mean.
@@ -28,6 +29,7 @@ pub fn describe() {
     );
     describe_counter!(FAILURES, "Steps that failed and will be tried again, by type and step.");
     describe_gauge!(PENDING, "Operations that wait for a worker, by type.");
+    describe_gauge!(RECOVERY, "1 while operations are parked until a person has looked.");
     describe_gauge!(OLDEST, Unit::Seconds, "How long the oldest of them could have been run.");
 }
 
@@ -63,8 +65,14 @@ SELECT type, count(*),
     coalesce(extract(epoch FROM max(now() - run_at)), 0)::float8
 FROM operations WHERE state = 'PENDING' AND run_at <= now() GROUP BY type";
 
-/// Measures the queue. What cannot be read keeps the value it had.
+/// Measures the queue, and whether it moves. What cannot be read keeps the value
+/// it had.
 pub async fn sample_queue(pool: &PgPool) {
+    let parked = "SELECT EXISTS (SELECT FROM deployment WHERE recovery_since IS NOT NULL)";
+    match sqlx::query_scalar::<_, bool>(parked).fetch_one(pool).await {
+        Ok(parked) => gauge!(RECOVERY).set(f64::from(u8::from(parked))),
+        Err(error) => tracing::debug!(%error, "cannot read whether operations are parked"),
+    }
     let rows = match sqlx::query(QUEUE).fetch_all(pool).await {
         Ok(rows) => rows,
         Err(error) => return tracing::debug!(%error, "cannot measure the queue"),

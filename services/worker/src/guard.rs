@@ -45,6 +45,11 @@ pub(crate) async fn run(deps: &Deps, gate: watch::Sender<bool>) {
             }
             crashpoint!("Recovery.enter.after");
         }
+        if let Ok(Verdict::Parked(_)) = &looked
+            && let Err(error) = recovery::park(&deps.db).await
+        {
+            tracing::debug!(%error, "operations could not be marked as parked");
+        }
         // Whether anybody listens is no matter here.
         gate.send_replace(open);
         tokio::time::sleep(if open { EVERY } else { SOON }).await;

@@ -53,6 +53,14 @@ pub async fn enter(db: &impl ConnectionTrait, reason: &str) -> Result<bool> {
     Ok(!before)
 }
 
+/// Says of operations that were asked for since that they are parked too.
+pub async fn park(db: &impl ConnectionTrait) -> Result<()> {
+    let sql = "UPDATE operations SET reason = 'parked: recovery mode', updated_at = now()
+        WHERE state = 'PENDING' AND reason = ''
+        AND EXISTS (SELECT FROM deployment WHERE recovery_since IS NOT NULL)";
+    db.execute_unprepared(sql).await.during("park operations").map(drop)
+}
+
 /// Leaves recovery mode: from now on epochs are above `newest`, and what claims
 /// of unfinished backups wrote before is nobody's to delete: in the other
 /// history it may have been finished. To be called within a transaction; the
