@@ -18,6 +18,8 @@ step 'build'
 cargo build --workspace --locked
 step 'bundles of published packages'
 scripts/bundle_of_a_package.sh
+step 'other versions of PostgreSQL'
+scripts/postgres_versions.sh
 step 'a Python client'
 scripts/python_client.sh
 step 'tests'

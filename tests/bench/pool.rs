@@ -24,7 +24,9 @@ pub(crate) async fn servers() -> TestEnv {
 
 /// Those, and a product of these variables.
 async fn servers_with(variables: Vec<(String, String)>) -> TestEnv {
-    TestEnv::start_with(Options { variables, durable: true, default_intervals: true }).await
+    let options =
+        Options { variables, durable: true, default_intervals: true, ..Options::default() };
+    TestEnv::start_with(options).await
 }
 
 fn of(bundle: &str) -> Vec<(String, String)> {

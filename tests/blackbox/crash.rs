@@ -321,6 +321,7 @@ async fn undoing_converges_from_its_crash_points_and_can_be_retried() {
         ("CreateDatabase", "assign_database.after_assign"),
         ("MigrateDatabase", "apply_migrations.after"),
         ("CreateBackup", "dump_database.after_manifest"),
+        ("CreateBackup", "trial_restore.after_load"),
         ("VerifyBackup", "read_backup.after"),
         ("RestoreDatabase", "load_dump.after_load"),
     ];

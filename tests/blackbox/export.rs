@@ -144,6 +144,26 @@ async fn what_was_exported_comes_back_as_it_was() {
 }
 
 #[tokio::test]
+async fn a_table_that_the_orgs_role_may_not_read_is_called_what_it_is() {
+    let env = TestEnv::start().await;
+    let api = env.api().await;
+    let mut worker = env.worker("w", &[]);
+    make_org(&api, "acme").await;
+    let mut superuser = env.connect(&database("acme", "hq")).await;
+    let sql = "CREATE TABLE theirs (i int)";
+    sqlx::Executor::execute(&mut superuser, sql).await.expect("table");
+    let request = Client::new().get(format!("{}/api/tenants/export?tenantId=acme", api.url));
+    let refused = problem(request.send().await.expect("answer"), 412).await;
+    assert_eq!(refused["reason"], "TABLE_NOT_PERMITTED", "{refused}");
+    let detail = refused["detail"].as_str().expect("detail");
+    for says in ["permission denied for table theirs", "yuantus_tenant_app"] {
+        assert!(detail.contains(says), "{detail}");
+    }
+    worker.terminate().await;
+    assert_tidy(&env).await;
+}
+
+#[tokio::test]
 async fn what_is_no_export_is_refused() {
     let env = TestEnv::start().await;
     let mut api = env.api().await;

@@ -51,7 +51,7 @@ impl OperationType {
                 "open_repository",
                 "dump_database",
                 "verify_backup",
-                "rehearse_restore",
+                "trial_restore",
                 "publish_backup",
             ],
             Self::VerifyBackup => &["read_backup", "record_verification"],

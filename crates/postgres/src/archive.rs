@@ -158,6 +158,23 @@ pub(crate) fn is_large_object(entry: &str) -> bool {
     description(entry).starts_with("BLOB")
 }
 
+/// Whether an entry makes what `what` says, up to its owner.
+pub(crate) fn is(entry: &str, what: &str) -> bool {
+    description(entry).starts_with(what)
+}
+
+/// Whether an entry makes a table part of another: it looks into the checks of
+/// both.
+pub(crate) fn is_attachment(entry: &str) -> bool {
+    description(entry).starts_with("TABLE ATTACH ")
+}
+
+/// The role whose user mapping an entry makes.
+pub(crate) fn user_mapping(entry: &str) -> Option<&str> {
+    let rest = description(entry).strip_prefix("USER MAPPING - USER MAPPING ")?;
+    rest.split_once(" SERVER ").map(|(role, _)| role)
+}
+
 /// Splits a list where the maker changes. `org` is the role the org had;
 /// extensions that are not `trusted` are the administrator's.
 pub(crate) fn split(entries: &[String], org: &str, trusted: &[String]) -> Vec<Entries> {

@@ -75,9 +75,9 @@ impl Dump {
         let child = Child::start(PROGRAM, &file, database, &arguments, access.environment(&[]))?;
         let database = database.to_owned();
         let mut counts = JoinSet::new();
-        let subject = database.clone();
+        let (subject, path) = (database.clone(), contents.search_path.clone());
         counts.spawn(async move {
-            let tables = rows::count(&mut session, &subject).await?;
+            let tables = rows::count(&mut session, &subject, &path).await?;
             Ok((tables, session))
         });
         Ok(Self { child, counts, server_version, contents, database })

@@ -152,14 +152,6 @@ pub enum Error {
         /// Each names an object, and what to grant or change.
         problems: Vec<String>,
     },
-    /// The database was dumped on a newer server than the one it is loaded into.
-    #[error("a dump of PostgreSQL {dumped} cannot be loaded into PostgreSQL {server}")]
-    ServerOlder {
-        /// The major version of the dump.
-        dumped: u32,
-        /// The major version of the server.
-        server: u32,
-    },
     /// A child process could not be started or spoken to.
     #[error("cannot {operation} `{program}`")]
     Process {
@@ -252,7 +244,6 @@ impl Error {
             | Self::ToolMissing { .. }
             | Self::ToolVersion { .. }
             | Self::NotDumpable { .. }
-            | Self::ServerOlder { .. }
             | Self::File { .. }
             | Self::DirectoryInUse { .. }
             | Self::Unreachable { .. }

@@ -18,8 +18,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use crate::{
     DatabaseAccess, Error, Result, Tools,
     archive::{
-        self, CHUNK_BYTES, Entries, Head, Maker, PROGRAM, extension, is_event_trigger,
-        is_large_object,
+        self, CHUNK_BYTES, Entries, Head, Maker, PROGRAM, extension, is, is_attachment,
+        is_event_trigger, is_large_object, user_mapping,
     },
     bootstrap::OWNER_ROLE,
     child::Child,
@@ -92,7 +92,7 @@ impl Load<'_> {
 
     /// Shows that a dump can be loaded: makes everything in it but the rows.
     /// Reads no more of `reader` than its table of contents.
-    pub async fn rehearse(&self, reader: impl AsyncRead + Unpin) -> Result<Left> {
+    pub async fn load_schema(&self, reader: impl AsyncRead + Unpin) -> Result<Left> {
         self.run(reader, Rows::None).await
     }
 
@@ -136,9 +136,16 @@ impl Stages<'_> {
 
         let mut admin = self.admin().await?;
         let mut contents = contents.clone();
-        let gone = drop_gone(&mut admin, doing, &mut contents).await?;
+        let mut gone = drop_gone(&mut admin, doing, &mut contents).await?;
+        gone.extend(drop_mappings(&mut admin, doing, &contents, &mut before).await?);
+        let rest: Vec<String> = rest
+            .into_iter()
+            .filter(|entry| !contents.policies.iter().any(|policy| is(entry, &policy.entry())))
+            .collect();
         join(&mut admin, doing, &contents).await?;
         let trusted = trusted(&mut admin, doing, &before).await?;
+        let (attachments, before): (Vec<_>, Vec<_>) =
+            before.into_iter().partition(|entry| is_attachment(entry));
         let mut left = Left { gone, refused: Vec::new() };
         for entries in archive::split(&before, &contents.role, &trusted) {
             self.make(&head, &entries).await?;
@@ -150,12 +157,18 @@ impl Stages<'_> {
         let mut owner = self.owner().await?;
         let paths = deferred::set_paths(&mut owner, doing, &contents.search_path).await?;
         let checks = deferred::drop_checks(&mut owner, doing).await?;
+        for entries in archive::split(&attachments, &contents.role, &trusted) {
+            self.make(&head, &entries).await?;
+        }
         if rows == Rows::All {
             lend(&mut admin, doing, "GRANT INSERT ON %s TO yuantus_tenant_owner").await?;
             self.rows(&head, reader).await?;
             lend(&mut admin, doing, "REVOKE INSERT ON %s FROM yuantus_tenant_owner").await?;
         }
         left.refused = deferred::make_checks(&mut owner, doing, &checks).await?;
+        for policy in &contents.policies {
+            owner.run(doing, policy.statement()?, SHORT).await?;
+        }
         for entries in archive::split(&rest, &contents.role, &trusted) {
             self.make(&head, &entries).await?;
         }
@@ -296,6 +309,33 @@ async fn trusted(
     rows.iter()
         .map(|row| sqlx::Row::try_get(row, 0).map_err(|source| doing.failed(source)))
         .collect()
+}
+
+/// Takes out the user mappings of roles that are gone, and of the role that the
+/// org had elsewhere: their options are secrets, which stand in the archive alone.
+async fn drop_mappings(
+    session: &mut Session,
+    doing: Doing<'_>,
+    contents: &Contents,
+    entries: &mut Vec<String>,
+) -> Result<Vec<String>> {
+    let mut roles: Vec<String> =
+        entries.iter().filter_map(|entry| user_mapping(entry)).map(str::to_owned).collect();
+    roles.retain(|role| role != "public");
+    roles.dedup();
+    let mut lost = Vec::new();
+    for role in roles {
+        let sql =
+            format!("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = {})", Literal(&role));
+        let rows = session.run(doing, sql, SHORT).await?;
+        let there: bool = crate::server::first(&rows, doing)?;
+        let moved = role == contents.former_role && role != contents.role;
+        if !there || moved {
+            entries.retain(|entry| user_mapping(entry) != Some(role.as_str()));
+            lost.push(format!("the user mappings of role `{role}` were left out: make them again"));
+        }
+    }
+    Ok(lost)
 }
 
 async fn lend(session: &mut Session, doing: Doing<'_>, what: &str) -> Result<()> {

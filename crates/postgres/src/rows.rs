@@ -8,6 +8,7 @@ use sqlx::Row;
 
 use crate::{
     DatabaseAccess, Identifier, Result,
+    identifier::Literal,
     session::{Doing, SHORT, Session, WORK},
 };
 
@@ -34,16 +35,29 @@ pub struct TableRows {
 
 /// Counts the rows of every table, ordered by schema and table.
 pub async fn count_tables(access: &DatabaseAccess) -> Result<Vec<TableRows>> {
+    count_tables_with(access, "").await
+}
+
+/// As [`count_tables`], where functions of indexes find what they name by
+/// `search_path`: to plan a count is to look into them.
+pub async fn count_tables_with(
+    access: &DatabaseAccess,
+    search_path: &str,
+) -> Result<Vec<TableRows>> {
     let mut session = Session::new(access.connect_as_admin().await?);
     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned();
     session.run(Doing("count the rows of", access.database().as_str()), begin, SHORT).await?;
-    let tables = count(&mut session, access.database().as_str()).await?;
+    let tables = count(&mut session, access.database().as_str(), search_path).await?;
     session.close().await;
     Ok(tables)
 }
 
-/// Counts in the session's own transaction.
-pub(crate) async fn count(session: &mut Session, database: &str) -> Result<Vec<TableRows>> {
+/// Counts in the session's own transaction. An empty search path is none.
+pub(crate) async fn count(
+    session: &mut Session,
+    database: &str,
+    search_path: &str,
+) -> Result<Vec<TableRows>> {
     let doing = Doing("count the rows of", database);
     let failed = |source| doing.failed(source);
     let mut tables = Vec::new();
@@ -57,6 +71,10 @@ pub(crate) async fn count(session: &mut Session, database: &str) -> Result<Vec<T
     let mut sql = "SET LOCAL row_security = off; \
          SET LOCAL max_parallel_workers_per_gather = 0; "
         .to_owned();
+    if !search_path.is_empty() {
+        let set = format!("SELECT set_config('search_path', {}, true)", Literal(search_path));
+        session.run(doing, set, SHORT).await?;
+    }
     for part in tables.chunks_mut(AT_ONCE) {
         for table in part.iter() {
             let (schema, name) = (Identifier::new(&table.schema)?, Identifier::new(&table.table)?);

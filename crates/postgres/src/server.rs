@@ -185,17 +185,17 @@ impl Server {
     }
 
     /// Opens a session without a limit for its transactions. The first one of a
-    /// server learns there whether such a limit exists.
+    /// server learns there whether such a limit exists, and is opened anew: what
+    /// a session begins with, `RESET ALL` leaves as it is.
     async fn open(&self, options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
-        let known = self.has_transaction_timeout();
-        let mut connection = PgConnection::connect_with(options).await?;
+        let connection = PgConnection::connect_with(options).await?;
         self.version.store(connection.server_version_num().unwrap_or(0), Ordering::Relaxed);
-        if !known && self.has_transaction_timeout() {
-            let (name, value) = TRANSACTION_TIMEOUT;
-            let set = format!("SET {name} = {value}");
-            sqlx::raw_sql(sqlx::AssertSqlSafe(set)).execute(&mut connection).await?;
+        let given = options.get_options().is_some_and(|all| all.contains(TRANSACTION_TIMEOUT.0));
+        if given || !self.has_transaction_timeout() {
+            return Ok(connection);
         }
-        Ok(connection)
+        connection.close().await?;
+        PgConnection::connect_with(&options.clone().options([TRANSACTION_TIMEOUT])).await
     }
 
     /// Begins a conversation with the maintenance database: `sql` is its first

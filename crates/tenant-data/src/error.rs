@@ -128,6 +128,7 @@ impl From<Error> for Domain {
 /// What the answer of a server means.
 fn of_sqlstate(code: &str, error: Error) -> Domain {
     match code {
+        "42501" => Domain::precondition("TABLE_NOT_PERMITTED", forbidden(&error)),
         "42P01" => other_schema("NO_SUCH_TABLE", &error),
         "57014" | "55P03" | "40001" | "40P01" | "25P03" => {
             unavailable("DATABASE_BUSY", "the org's database did not answer in time")
@@ -141,6 +142,20 @@ fn of_sqlstate(code: &str, error: Error) -> Domain {
             _ => Domain::internal(error),
         },
     }
+}
+
+/// What the org's role may not do, as the server says it: it names no more than
+/// a table of the org's own database.
+fn forbidden(error: &Error) -> String {
+    let cause = match error {
+        Error::Connect { source, .. } | Error::Query { source, .. } => source.as_database_error(),
+        _ => None,
+    };
+    let cause = cause.map(|answer| answer.message().to_owned()).unwrap_or_default();
+    format!(
+        "the org's role may not use this table ({cause}): its owner has to grant the right to \
+         `yuantus_tenant_app`, or the owner is to be `yuantus_tenant_owner`"
+    )
 }
 
 fn breaks(constraint: &str) -> String {

@@ -9,7 +9,10 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 use url::Url;
-use yuantus_postgres::private_server::{PrivateServer, PrivateServerSettings};
+use yuantus_postgres::{
+    Tools,
+    private_server::{PrivateServer, PrivateServerSettings},
+};
 use yuantus_storage::{
     ObjectStore, S3Settings,
     local_server::{LocalS3, LocalS3Settings},
@@ -27,6 +30,11 @@ pub struct Options {
     /// Whether workers keep the intervals of the default configuration; tests
     /// have shorter ones.
     pub default_intervals: bool,
+    /// The server's major version, of those that `scripts/postgres_versions.sh`
+    /// makes; otherwise the installed one.
+    pub postgres: Option<u32>,
+    /// More settings of the server.
+    pub postgres_settings: Vec<(String, String)>,
 }
 
 /// What tests wait for happens soon. Leases last as long as they do elsewhere:
@@ -65,14 +73,17 @@ impl TestEnv {
         // PostgreSQL runs as another user, who has to get at its directory.
         let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(dir.path(), permissions).expect("permissions");
-        let postgres = PrivateServer::start(PrivateServerSettings {
+        let tools = match options.postgres {
+            Some(major) => Tools::in_directories(vec![postgres_programs(major)]),
+            None => Tools::find(),
+        };
+        let settings = PrivateServerSettings {
             data_dir: dir.path().join("postgres"),
             port: None,
-            extra_settings: Vec::new(),
+            extra_settings: options.postgres_settings.clone(),
             durable: options.durable,
-        })
-        .await
-        .expect("PostgreSQL");
+        };
+        let postgres = PrivateServer::start_with(settings, tools).await.expect("PostgreSQL");
         let s3 = LocalS3::start(LocalS3Settings {
             dir: dir.path().join("s3"),
             addr: ([127, 0, 0, 1], 0).into(),
@@ -201,6 +212,15 @@ pub fn published_bundle(package: &str) -> String {
     let bundle = target.join("bundles").join(package);
     assert!(bundle.is_dir(), "`scripts/bundle_of_a_package.sh` makes {}", bundle.display());
     bundle.to_string_lossy().into_owned()
+}
+
+/// Where the programs of a version of PostgreSQL are that
+/// `scripts/postgres_versions.sh` makes.
+pub fn postgres_programs(major: u32) -> PathBuf {
+    let target = binary().ancestors().nth(2).expect("target directory").to_owned();
+    let programs = target.join("postgresql").join(major.to_string()).join("bin");
+    assert!(programs.is_dir(), "`scripts/postgres_versions.sh` makes {}", programs.display());
+    programs
 }
 
 /// The binary under test: it lies beside the folder of the test binaries.

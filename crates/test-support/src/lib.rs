@@ -11,5 +11,5 @@ mod program;
 
 pub use api::{Api, backup_id};
 pub use child::Child;
-pub use environment::{Options, TestEnv, binary, path, published_bundle};
+pub use environment::{Options, TestEnv, binary, path, postgres_programs, published_bundle};
 pub use program::{Ran, run};

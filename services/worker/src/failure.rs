@@ -41,7 +41,7 @@ pub(crate) fn dumping(error: yuantus_postgres::Error) -> StepError {
 
 /// A failure to show that a dump can be loaded: what the server refuses once, it
 /// would refuse when the backup is needed.
-pub(crate) fn rehearsing(error: yuantus_postgres::Error) -> StepError {
+pub(crate) fn loading_schema(error: yuantus_postgres::Error) -> StepError {
     use yuantus_postgres::Error::{Child, Statement};
     match &error {
         Child { .. } | Statement { .. } if !error.is_transient() => {

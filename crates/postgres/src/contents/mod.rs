@@ -7,6 +7,7 @@
 //! named, and keeps no dump from being loaded.
 
 pub(crate) mod acl;
+pub(crate) mod policies;
 pub(crate) mod readable;
 pub(crate) mod rights;
 pub(crate) mod settings;
@@ -19,9 +20,10 @@ use sqlx::Row;
 use crate::{
     Result,
     identifier::Literal,
-    session::{Doing, Session, WORK},
+    session::{Doing, SHORT, Session, WORK},
 };
 pub use acl::Grant;
+pub use policies::Policy;
 pub use settings::DatabaseSettings;
 
 const READ: &str = include_str!("read.sql");
@@ -42,6 +44,9 @@ pub type Address = (String, Vec<String>, Vec<String>);
 pub struct Contents {
     /// The role that the org logged in as.
     pub role: String,
+    /// The role that it logged in as when it was dumped, where that is another.
+    #[serde(skip)]
+    pub former_role: String,
     /// Where functions find what they name without a schema: what the org's
     /// sessions begin with, then all schemas.
     pub search_path: String,
@@ -51,6 +56,8 @@ pub struct Contents {
     pub rights: Vec<Rights>,
     /// Rights on what will be made.
     pub defaults: Vec<Defaults>,
+    /// Row-level policies for some roles only.
+    pub policies: Vec<Policy>,
     /// What belongs to the database as a whole.
     pub settings: DatabaseSettings,
 }
@@ -95,10 +102,13 @@ pub struct Defaults {
 impl Contents {
     /// Reads them in the session's own transaction. `role` is the org's.
     pub(crate) async fn read(session: &mut Session, doing: Doing<'_>, role: &str) -> Result<Self> {
+        // Expressions are to name everything in full.
+        session.run(doing, "SET LOCAL search_path = ''".to_owned(), SHORT).await?;
         let sql = READ
             .replace("{large_objects}", &LARGE_OBJECTS.to_string())
             .replace("{role}", &Literal(role).to_string());
         let mut contents: Self = read_json(session, doing, sql).await?;
+        session.run(doing, "RESET search_path".to_owned(), SHORT).await?;
         let settings = settings::of("current_database()");
         contents.settings = read_json(session, doing, settings).await?;
         for rights in &mut contents.rights {
@@ -114,6 +124,7 @@ impl Contents {
     pub fn for_role(&self, role: &str) -> Self {
         let mut contents = self.clone();
         let former = std::mem::replace(&mut contents.role, role.to_owned());
+        contents.former_role.clone_from(&former);
         let map = |name: &mut String| {
             if *name == former {
                 role.clone_into(name);
@@ -149,6 +160,9 @@ impl Contents {
         for defaults in &mut self.defaults {
             visit(&mut defaults.role);
             defaults.grants.iter_mut().for_each(|grant| grant.each_role(&mut visit));
+        }
+        for policy in &mut self.policies {
+            policy.roles.iter_mut().for_each(&mut visit);
         }
         self.settings.each_role(&mut visit);
     }

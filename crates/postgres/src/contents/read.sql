@@ -71,7 +71,7 @@ SELECT jsonb_build_object(
       FROM pg_db_role_setting s, unnest(s.setconfig) c
       WHERE s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
       AND s.setrole = (SELECT oid FROM pg_roles WHERE rolname = {role})
-      AND c LIKE 'search\_path=%'), current_setting('search_path'))
+      AND c LIKE 'search\_path=%'), (SELECT reset_val FROM pg_settings WHERE name = 'search_path'))
     || coalesce((SELECT string_agg(', ' || quote_ident(nspname), '' ORDER BY nspname)
       FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'), ''),
   'owners', (SELECT coalesce(jsonb_agg(o ORDER BY o ->> 'role'), '[]') FROM (
@@ -81,6 +81,14 @@ SELECT jsonb_build_object(
       SELECT part, jsonb_build_object('owner', role, 'owner_has_all', owner_has_all,
         'grants', grants, 'objects', jsonb_agg(object ORDER BY object)) AS r
       FROM granted GROUP BY part, role, owner_has_all, grants) AS rights),
+  'policies', (SELECT coalesce(jsonb_agg(jsonb_build_object('schema', s.nspname, 'table', c.relname,
+        'name', p.polname, 'permissive', p.polpermissive, 'command', p.polcmd,
+        'roles', (SELECT jsonb_agg(pg_get_userbyid(r)) FROM unnest(p.polroles) AS u (r)),
+        'using', pg_get_expr(p.polqual, p.polrelid),
+        'check', pg_get_expr(p.polwithcheck, p.polrelid)) ORDER BY p.oid), '[]')
+    FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
+    JOIN pg_namespace s ON s.oid = c.relnamespace
+    WHERE NOT 0 = ANY (p.polroles)),
   'defaults', (SELECT coalesce(jsonb_agg(jsonb_build_object(
         'role', pg_get_userbyid(a.defaclrole), 'schema', s.nspname, 'kind', a.defaclobjtype,
         'owner_has_all', coalesce((SELECT bool_and(EXISTS (SELECT FROM aclexplode(a.defaclacl) have

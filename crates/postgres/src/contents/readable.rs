@@ -26,6 +26,16 @@ const HIDDEN: &str = "SELECT c.oid::regclass::text FROM pg_class c, pg_roles r \
      AND c.relkind IN ('r', 'p') AND c.relrowsecurity AND c.relforcerowsecurity \
      ORDER BY 1";
 
+/// Tables and sequences that even their owner's members may not read.
+const CLOSED: &str = "SELECT c.oid::regclass::text FROM pg_class c \
+     JOIN pg_namespace n ON n.oid = c.relnamespace \
+     WHERE c.relkind IN ('r', 'p', 'S') AND c.relpersistence <> 't' \
+     AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' \
+     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass \
+       AND d.objid = c.oid AND d.deptype = 'e') \
+     AND NOT (has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')) \
+     ORDER BY 1";
+
 /// Makes the administrator, where it may, a member of roles that own something
 /// here: what a role owns, its members can read and give back. Nothing comes of
 /// it where it may not.
@@ -107,10 +117,16 @@ pub(crate) async fn check(
              … REVOKE …), or GRANT {role} TO {administrator}"
         ));
     }
-    let rows = session.run(doing, HIDDEN.to_owned(), SHORT).await?;
-    let hidden: Result<Vec<String>> =
-        rows.iter().map(|row| row.try_get(0).map_err(|source| doing.failed(source))).collect();
-    let hidden = hidden?;
+    let closed =
+        if problems.is_empty() { names(session, doing, CLOSED).await? } else { Vec::new() };
+    if !closed.is_empty() {
+        problems.push(format!(
+            "table(s) {} may not be read by the administrator {administrator}: GRANT SELECT on \
+             them, and USAGE on their schemas, to {OWNER_ROLE}",
+            some(closed)
+        ));
+    }
+    let hidden = names(session, doing, HIDDEN).await?;
     if !hidden.is_empty() {
         problems.push(format!(
             "table(s) {} force row-level security, which hides rows from the administrator: \
@@ -122,6 +138,11 @@ pub(crate) async fn check(
         return Ok(());
     }
     Err(Error::NotDumpable { database: doing.1.to_owned(), problems })
+}
+
+async fn names(session: &mut Session, doing: Doing<'_>, sql: &str) -> Result<Vec<String>> {
+    let rows = session.run(doing, sql.to_owned(), SHORT).await?;
+    rows.iter().map(|row| row.try_get(0).map_err(|source| doing.failed(source))).collect()
 }
 
 /// The first of them, and how many there are more.

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     Error, Identifier, Result,
+    bootstrap::OWNER_ROLE,
     identifier::Literal,
     session::{Doing, SHORT, Session, WORK},
 };
@@ -113,6 +114,9 @@ fn without(contents: &mut Contents, there: &BTreeSet<String>) -> Vec<String> {
     });
     for rights in &mut contents.rights {
         let name = first(&rights.objects);
+        if !there.contains(&rights.owner) {
+            inherit(rights);
+        }
         rights.grants.retain(|grant| keep(grant, there, &name, &mut lose));
     }
     for defaults in &mut contents.defaults {
@@ -126,6 +130,16 @@ fn without(contents: &mut Contents, there: &BTreeSet<String>) -> Vec<String> {
         }
         stays
     });
+    for policy in &mut contents.policies {
+        let name = format!("policy {} on {}.{}", policy.name, policy.schema, policy.table);
+        policy.roles.retain(|role| {
+            let stays = there.contains(role);
+            if !stays {
+                lose(role, name.clone());
+            }
+            stays
+        });
+    }
     let settings = &mut contents.settings;
     settings.grants.retain(|grant| keep(grant, there, "the database", &mut lose));
     settings.values.retain(|(role, _)| {
@@ -144,6 +158,17 @@ fn without(contents: &mut Contents, there: &BTreeSet<String>) -> Vec<String> {
         format!("role `{role}` does not exist: {first}{more} was left out")
     };
     lost.into_iter().map(sentence).collect()
+}
+
+/// Makes what belonged to a role that is gone the owner role's, with the rights
+/// that it had given.
+fn inherit(rights: &mut Rights) {
+    for grant in rights.grants.iter_mut().filter(|grant| grant.0 == rights.owner) {
+        OWNER_ROLE.clone_into(&mut grant.0);
+    }
+    rights.grants.retain(|grant| grant.1.as_ref() != Some(&rights.owner));
+    OWNER_ROLE.clone_into(&mut rights.owner);
+    rights.owner_has_all = true;
 }
 
 fn keep(
@@ -345,4 +370,65 @@ pub(crate) fn is_refusal(error: &Error) -> bool {
 pub(crate) fn sentence(statement: &str, error: &Error) -> String {
     let Error::Statement { source, .. } = error else { return error.to_string() };
     format!("`{statement}` is refused: {source}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Grant, Owned};
+
+    fn grant(grantor: &str, grantee: &str) -> Grant {
+        Grant(grantor.into(), Some(grantee.into()), "SELECT".into(), false)
+    }
+
+    #[test]
+    fn what_roles_had_that_are_gone_is_named_and_the_rest_is_kept() {
+        let table = ("table".to_owned(), vec!["public".to_owned(), "t".to_owned()], Vec::new());
+        let mut contents = Contents {
+            owners: vec![Owned { role: "gone".into(), objects: vec![table.clone()] }],
+            rights: vec![Rights {
+                owner: "gone".into(),
+                owner_has_all: false,
+                grants: vec![grant("gone", "here"), grant("gone", "gone"), grant("gone", "lost")],
+                objects: vec![table],
+            }],
+            ..Contents::default()
+        };
+        let there = BTreeSet::from([OWNER_ROLE.to_owned(), "here".to_owned()]);
+        let said = without(&mut contents, &there);
+        assert_eq!(
+            said,
+            [
+                "role `gone` does not exist: ownership of table public.t was left out",
+                "role `lost` does not exist: SELECT on table public.t was left out",
+            ]
+        );
+        assert!(contents.owners.is_empty());
+        assert_eq!(contents.rights[0].grants, [grant(OWNER_ROLE, "here")]);
+        assert_eq!(contents.rights[0].owner, OWNER_ROLE);
+    }
+
+    #[test]
+    fn an_objects_rights_are_what_they_were_whatever_it_is_made_with() {
+        let rights = Rights {
+            owner: "o".into(),
+            owner_has_all: false,
+            grants: vec![grant("o", "a"), grant("a", "b")],
+            objects: Vec::new(),
+        };
+        let found = Found {
+            kind: "view".into(),
+            identity: "public.v".into(),
+            column: None,
+            initial: vec![Some("pg_monitor".into())],
+        };
+        assert_eq!(
+            statements_of(&found, &rights).expect("names"),
+            [
+                "REVOKE ALL ON TABLE public.v FROM PUBLIC, \"o\", \"pg_monitor\"",
+                "GRANT SELECT ON TABLE public.v TO \"a\"",
+                "SET LOCAL ROLE \"a\"; GRANT SELECT ON TABLE public.v TO \"b\"; RESET ROLE",
+            ]
+        );
+    }
 }

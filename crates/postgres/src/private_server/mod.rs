@@ -56,7 +56,11 @@ impl PrivateServer {
     /// Makes the server if it is new, ends one that a killed process left
     /// behind, starts it and waits until it takes connections.
     pub async fn start(settings: PrivateServerSettings) -> Result<Self> {
-        let tools = Tools::find();
+        Self::start_with(settings, Tools::find()).await
+    }
+
+    /// As [`start`](Self::start), from these programs.
+    pub async fn start_with(settings: PrivateServerSettings, tools: Tools) -> Result<Self> {
         let directory = Directory::open(&settings.data_dir)?;
         let password = directory.password()?;
         cluster::ensure(&tools, &directory, &password, settings.durable).await?;

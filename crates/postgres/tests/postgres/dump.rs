@@ -315,3 +315,41 @@ impl tokio::io::AsyncRead for Broken {
         std::task::Poll::Ready(Err(std::io::ErrorKind::ConnectionReset.into()))
     }
 }
+
+#[tokio::test]
+async fn a_dump_with_nothing_beside_it_is_loaded_as_its_archive_says() {
+    let fixture = Fixture::new().await;
+    let template = fixture.template().await;
+    let assignment = fixture.assigned(&template, "org").await;
+    let source = access(&fixture, &assignment.database);
+    let sql = "INSERT INTO notes (text) VALUES ('kept')";
+    run(&mut source.connect().await.unwrap(), sql).await.unwrap();
+    let (bytes, facts) = dump(&source, &assignment.role).await;
+    let into = access(&fixture, &target(&fixture, "former").await);
+    let load = Load { access: &into, tools: &Tools::find(), contents: None };
+    assert_eq!(load.load(bytes.as_slice()).await.unwrap(), Left::default());
+    assert_eq!(count_tables(&into).await.unwrap(), facts.tables);
+    let sql = "SELECT has_table_privilege('yuantus_tenant_app', 'notes', 'INSERT')";
+    let rows = run(&mut into.connect().await.unwrap(), sql).await.unwrap();
+    assert!(rows[0].get::<bool, _>(0));
+}
+
+#[tokio::test]
+async fn a_tenant_has_its_large_objects_back_whole() {
+    let fixture = Fixture::without_superuser().await;
+    let template = fixture.template().await;
+    let assignment = fixture.assigned(&template, "org").await;
+    let source = access(&fixture, &assignment.database);
+    let mut tenant = fixture.log_in(&assignment, &assignment.database).await.unwrap();
+    run(&mut tenant, "SELECT lo_from_bytea(4713, 'own')").await.unwrap();
+    let (bytes, facts) = dump(&source, &assignment.role).await;
+    let restored = target(&fixture, "restored").await;
+    let into = access(&fixture, &restored);
+    assert_eq!(load(&into, &facts.contents, bytes.as_slice()).await.unwrap(), Left::default());
+    let mut assignment = assignment;
+    assignment.marker.operation = Some("restore".to_owned());
+    let mut lane = fixture.lane("org").await;
+    lane.swap(&restored, &assignment, &fixture.name("tombstone")).await.unwrap();
+    let mut tenant = fixture.log_in(&assignment, &assignment.database).await.unwrap();
+    run(&mut tenant, "SELECT lo_put(4713, 0, 'mine'); SELECT lo_unlink(4713)").await.unwrap();
+}

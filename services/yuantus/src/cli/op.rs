@@ -234,6 +234,7 @@ mod tests {
             max_attempts: 8,
             target: "tenants/tenant-1/orgs/org-1/backups/0198".into(),
             created_at: Some(pbjson_types::Timestamp { seconds: 1_760_000_000, nanos: 0 }),
+            warnings: vec!["role `r` does not exist".into()],
             ..Operation::default()
         };
         insta::assert_snapshot!(formats(&[operation]));

@@ -5,8 +5,8 @@
 mod dump_database;
 mod open_repository;
 mod publish_backup;
-mod rehearse_restore;
 mod repository;
+mod trial_restore;
 mod verify_backup;
 
 use async_trait::async_trait;
@@ -33,7 +33,7 @@ impl Task<Deps> for CreateBackup {
             &open_repository::OpenRepository,
             &dump_database::DumpDatabase,
             &verify_backup::VerifyBackup,
-            &rehearse_restore::RehearseRestore,
+            &trial_restore::TrialRestore,
             &publish_backup::PublishBackup,
         ]
     }
@@ -43,7 +43,7 @@ impl Task<Deps> for CreateBackup {
     async fn clean_up(&self, deps: &Deps, run: &Run) -> Result<CleanUp, StepError> {
         let input: OfBackup = run.input()?;
         let mut lane = deps.lane(run).await?;
-        rehearse_restore::drop_rehearsal(deps, run, &mut lane).await?;
+        trial_restore::drop_trial(deps, run, &mut lane).await?;
         lane.close().await;
         run.confirm().await?;
         delete_prefixes(deps, run, input.backup_id, "").await?;

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use yuantus_operations::{Outcome, Run, Step, StepError, StepResult};
-use yuantus_postgres::count_tables;
+use yuantus_postgres::count_tables_with;
 
-use super::{backup, is_swapped};
+use super::{backup, contents, is_swapped};
 use crate::{Deps, failure, names};
 
 pub(super) struct VerifyRows;
@@ -23,7 +23,9 @@ impl Step<Deps> for VerifyRows {
             return Ok(Outcome::Advance);
         }
         let access = deps.server.access(&names::restore(run.id())?, lane.tag());
-        let loaded = count_tables(&access).await.map_err(failure::postgres)?;
+        let path = contents(&manifest, "")?.map(|contents| contents.search_path);
+        let loaded = count_tables_with(&access, path.as_deref().unwrap_or_default()).await;
+        let loaded = loaded.map_err(failure::postgres)?;
         lane.close().await;
         let mut loaded: Vec<_> = loaded.into_iter().map(|t| (t.schema, t.table, t.rows)).collect();
         let mut expected: Vec<_> =

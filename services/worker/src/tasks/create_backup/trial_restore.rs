@@ -15,12 +15,12 @@ use yuantus_postgres::{
 use super::{contents, recorded, repository};
 use crate::{Deps, failure, names};
 
-pub(super) struct RehearseRestore;
+pub(super) struct TrialRestore;
 
 #[async_trait]
-impl Step<Deps> for RehearseRestore {
+impl Step<Deps> for TrialRestore {
     fn name(&self) -> &'static str {
-        "rehearse_restore"
+        "trial_restore"
     }
 
     fn crash_points(&self) -> &'static [&'static str] {
@@ -35,18 +35,18 @@ impl Step<Deps> for RehearseRestore {
         let repository = repository(deps, run, run.key(), &prefix).await?;
         let mut lane = deps.lane(run).await?;
         // Half of it cannot be gone on with.
-        drop_rehearsal(deps, run, &mut lane).await?;
+        drop_trial(deps, run, &mut lane).await?;
         let marker = Marker {
             operation: Some(run.id().to_string()),
             ..deps.marker(Kind::Restore, &manifest.facts.bundle_fingerprint)
         };
         let name = names::restore(run.id())?;
         lane.create_blank(&name, &marker).await.map_err(failure::postgres)?;
-        crashpoint!("CreateBackup.rehearse_restore.after_create");
+        crashpoint!("CreateBackup.trial_restore.after_create");
         let left = load(deps, run, &mut lane, &repository, &manifest).await?;
-        crashpoint!("CreateBackup.rehearse_restore.after_load");
-        drop_rehearsal(deps, run, &mut lane).await?;
-        crashpoint!("CreateBackup.rehearse_restore.after_drop");
+        crashpoint!("CreateBackup.trial_restore.after_load");
+        drop_trial(deps, run, &mut lane).await?;
+        crashpoint!("CreateBackup.trial_restore.after_drop");
         lane.close().await;
         run.warn(&left.gone).await?;
         Ok(Outcome::Advance)
@@ -68,7 +68,7 @@ async fn load(
     let dump = repository.open_dump(&manifest.snapshot_id, &manifest.dump_path).await;
     let dump = dump.map_err(failure::reading)?;
     let load = Load { access: &access, tools: &deps.tools, contents: contents.as_ref() };
-    let mut left = load.rehearse(dump).await.map_err(failure::rehearsing)?;
+    let mut left = load.load_schema(dump).await.map_err(failure::loading_schema)?;
     if !left.refused.is_empty() {
         let message = format!(
             "a restore could not put back what the administrator may not do; let it, or take it \
@@ -84,8 +84,8 @@ async fn load(
     Ok(left)
 }
 
-/// Drops the database of the rehearsal, if there is one.
-pub(super) async fn drop_rehearsal(
+/// Drops the database of the trial, if there is one.
+pub(super) async fn drop_trial(
     deps: &Deps,
     run: &Run,
     lane: &mut LaneSession,
