@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use yuantus_config::Config;
 use yuantus_domain::OperationType;
+use yuantus_identity::query::orphan::Leftover;
 use yuantus_operations::{
     CleanUp, Notifier, Outcome, Registry, Run, Settings, Step, StepError, StepResult, Task,
     backoff::Backoff, run_worker,
@@ -67,6 +68,10 @@ impl Task<()> for Nothing {
 
     async fn clean_up(&self, _deps: &(), _run: &Run) -> std::result::Result<CleanUp, StepError> {
         Ok(CleanUp::Undone)
+    }
+
+    async fn leftovers(&self, _deps: &(), _run: &Run) -> Vec<Leftover> {
+        Vec::new()
     }
 
     async fn record_undone(

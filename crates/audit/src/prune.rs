@@ -42,7 +42,8 @@ impl Retention {
     }
 }
 
-/// What may go: rows up to `seq`, and those made before `time`.
+/// What may go: rows up to `seq`, and those made before `time`, which none is
+/// while the clock is doubted.
 struct Limits {
     seq: i64,
     time: Option<sea_orm::prelude::DateTimeUtc>,
@@ -87,7 +88,7 @@ pub async fn prune(
 async fn limits(db: &Database, tenant: &str, retention: Retention) -> Result<Limits> {
     let time = match retention.days {
         0 => None,
-        days => Some(audit_chain::days_ago(db, days).await?),
+        days => audit_chain::days_ago(db, days).await?,
     };
     let head = audit_chain::head(db, tenant).await?.map_or(0, |head| head.seq);
     let pruned = audit_chain::newest_checkpoint(db, tenant, Some(PRUNE)).await?;

@@ -6,6 +6,7 @@
 //! are written in one transaction.
 
 pub mod changes;
+pub mod clock;
 pub mod connect;
 pub mod entity;
 pub mod error;

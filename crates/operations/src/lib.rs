@@ -7,6 +7,7 @@
 //!   its lease writes nothing;
 //! - a step is recorded after it is done and may run again before that, so
 //!   steps converge; recorded steps never run again;
+//! - undoing ends too: what cannot be removed is listed, and the lane goes on;
 //! - no transaction or pooled connection is held while a step works.
 
 pub mod backoff;
@@ -25,6 +26,7 @@ pub mod retry;
 pub mod run;
 mod runner;
 pub mod step;
+pub mod undo;
 pub mod watch;
 pub mod worker;
 
@@ -33,5 +35,6 @@ pub use error::{Error, Result};
 pub use notify::Notifier;
 pub use run::Run;
 pub use step::{CleanUp, Outcome, Registry, Step, StepError, StepResult, Task};
+pub use undo::UNDO_ATTEMPTS;
 pub use watch::Watcher;
 pub use worker::{Settings, run_worker};

@@ -15,6 +15,7 @@ const DURATION: &str = "yuantus_operation_duration_seconds";
 const FAILURES: &str = "yuantus_operation_step_failures_total";
 const PENDING: &str = "yuantus_operations_pending";
 const RECOVERY: &str = "yuantus_recovery_mode";
+const ORPHANS: &str = "yuantus_orphans";
 const OLDEST: &str = "yuantus_operations_oldest_pending_seconds";
 
 /// Says what the numbers mean.
@@ -28,6 +29,7 @@ pub fn describe() {
         "From the claim that ended them to the end of operations, by type and state."
     );
     describe_counter!(FAILURES, "Steps that failed and will be tried again, by type and step.");
+    describe_gauge!(ORPHANS, "What operations left behind and is not removed yet.");
     describe_gauge!(PENDING, "Operations that wait for a worker, by type.");
     describe_gauge!(RECOVERY, "1 while operations are parked until a person has looked.");
     describe_gauge!(OLDEST, Unit::Seconds, "How long the oldest of them could have been run.");
@@ -77,6 +79,11 @@ pub async fn sample_queue(pool: &PgPool) {
         Ok(rows) => rows,
         Err(error) => return tracing::debug!(%error, "cannot measure the queue"),
     };
+    let orphans = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM orphans").fetch_one(pool);
+    match orphans.await {
+        Ok(count) => gauge!(ORPHANS).set(count as f64),
+        Err(error) => tracing::debug!(%error, "cannot count the orphans"),
+    }
     for kind in OperationType::ALL {
         let row =
             rows.iter().find(|row| row.try_get::<&str, _>(0).is_ok_and(|k| k == kind.as_str()));

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, Value};
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbBackend, Statement, Value, prelude::DateTimeUtc,
+};
 use uuid::Uuid;
 use yuantus_domain::OperationState;
 use yuantus_identity::{Context, Part};
@@ -116,20 +118,44 @@ impl Claim {
     }
 
     /// Gives the operation back, to be claimed again after `delay` (at least
-    /// half of it) with `attempt` attempts counted.
+    /// half of it) with `attempt` attempts counted; at once where it is to be
+    /// cancelled. Answers when, unless the claim is lost.
     pub(crate) async fn release(
         &self,
         db: &impl ConnectionTrait,
         delay: Duration,
         attempt: i32,
         reason: &str,
-    ) -> Result<bool> {
+    ) -> Result<Option<DateTimeUtc>> {
         let sql = "UPDATE operations SET state = 'PENDING', node_id = NULL,
                 lease_expires_at = NULL, attempt = $4, reason = $5, updated_at = now(),
-                run_at = now() + make_interval(secs => $3 * (0.5 + random() / 2))
-            WHERE id = $1 AND epoch = $2 AND state = 'RUNNING'";
-        let values = [delay.as_secs_f64().into(), attempt.into(), reason.into()];
-        self.write(db, "release operation", sql, values).await
+                run_at = now() + CASE WHEN cancel_requested AND NOT unwinding
+                    THEN interval '0' ELSE make_interval(secs => $3 * (0.5 + random() / 2)) END
+            WHERE id = $1 AND epoch = $2 AND state = 'RUNNING' RETURNING run_at";
+        let values: [Value; 5] = [
+            self.id.into(),
+            self.epoch.into(),
+            delay.as_secs_f64().into(),
+            attempt.into(),
+            reason.into(),
+        ];
+        let row = db
+            .query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
+            .await
+            .during("release operation")?;
+        Ok(row.map(|row| row.try_get("", "run_at").during("release operation")).transpose()?)
+    }
+
+    /// Says of an operation that cannot be undone why it failed.
+    pub(crate) async fn fail(
+        &self,
+        txn: &DatabaseTransaction,
+        reason: &str,
+        message: &str,
+    ) -> Result<bool> {
+        let sql =
+            format!("UPDATE operations SET error_reason = $3, error_message = $4 WHERE {HELD}");
+        self.write(txn, "record failure", &sql, [reason.into(), message.into()]).await
     }
 
     /// Decides the outcome: from now on only undoing remains.

@@ -2,12 +2,13 @@
 
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use uuid::Uuid;
-use yuantus_identity::Context;
+use yuantus_identity::{Context, query::orphan};
 
 use crate::Result;
 
 /// Puts the operation back at its first step with fresh attempts: what it had
-/// made was undone. Answers false where it has not failed.
+/// made was undone. What could not be, it answers for again: it is taken off the
+/// list of orphans. Answers false where it has not failed.
 pub async fn request_retry(txn: &impl ConnectionTrait, id: Uuid) -> Result<bool> {
     let sql = "UPDATE operations SET state = 'PENDING', step = 0, attempt = 0, run_at = now(),
             cancel_requested = false, unwinding = false, reason = '', error_reason = '',
@@ -19,5 +20,9 @@ pub async fn request_retry(txn: &impl ConnectionTrait, id: Uuid) -> Result<bool>
         .execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
         .await
         .during("request retry")?;
-    Ok(done.rows_affected() == 1)
+    if done.rows_affected() == 1 {
+        orphan::delete_of(txn, id).await?;
+        return Ok(true);
+    }
+    Ok(false)
 }

@@ -72,6 +72,11 @@ impl Run {
         &self.operation.request_id
     }
 
+    /// How many of its steps are recorded as done.
+    pub fn steps_done(&self) -> usize {
+        usize::try_from(self.operation.step).unwrap_or(0)
+    }
+
     /// Why the operation failed, once that is decided.
     pub fn error_reason(&self) -> &str {
         &self.operation.error_reason

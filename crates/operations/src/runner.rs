@@ -4,21 +4,17 @@
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt;
-use sea_orm::DatabaseTransaction;
+use sea_orm::{DatabaseTransaction, prelude::DateTimeUtc};
 use yuantus_domain::OperationState;
 
 use crate::{
-    CleanUp, Outcome, Result, Run, Step, StepError, StepResult, Task, backoff::Backoff, crashpoint,
-    lease::Interrupt, metrics,
+    Outcome, Result, Run, Step, StepError, StepResult, Task, backoff::Backoff, crashpoint,
+    lease::Interrupt, metrics, undo::unwind,
 };
 use yuantus_identity::{Context, Part, query::recovery};
 
 /// What a cancelled operation says as its reason.
-const CANCELLED: &str = "CANCELLED";
-
-/// Undoing is tried for as long as there is hope: many hours at the longest
-/// delay. What cannot be reached for longer is given up, loudly.
-const UNDO_ATTEMPTS: i32 = 1000;
+pub(crate) const CANCELLED: &str = "CANCELLED";
 
 /// How long an operation that is parked waits for the next look.
 const PARKED: Duration = Duration::from_secs(15);
@@ -27,19 +23,31 @@ const PARKED: Duration = Duration::from_secs(15);
 const UNKNOWN_STEP: Duration = Duration::from_secs(10);
 
 /// Why running stopped, short of the end.
-enum Stop {
+pub(crate) enum Stop {
     Lost,
     Shutdown,
+    /// The operation was given back, as was said.
+    Released,
 }
 
 /// What one step (or the unwinding) came to, interrupts included.
-enum Came {
+pub(crate) enum Came {
     Advance(Option<DatabaseTransaction>),
     Done(Part),
     Wait { reason: String, delay: Duration },
     Retry { reason: &'static str, message: String },
     Fail { reason: &'static str, message: String },
     Stop(Stop),
+}
+
+impl From<Interrupt> for Stop {
+    fn from(why: Interrupt) -> Self {
+        match why {
+            Interrupt::Lost => Self::Lost,
+            // One that is undone is not cancelled again.
+            Interrupt::Shutdown | Interrupt::Cancel => Self::Shutdown,
+        }
+    }
 }
 
 /// How far a step took the operation.
@@ -79,9 +87,13 @@ pub(crate) async fn run_operation<D: Sync + 'static>(
 async fn leave(run: &Run, stop: Stop) {
     match stop {
         Stop::Lost => tracing::warn!(epoch = run.epoch(), "the lease was lost"),
+        Stop::Released => {}
         Stop::Shutdown => {
             let attempt = (run.operation.attempt - 1).max(0);
-            let _ = persist(run, || release(run, Duration::ZERO, attempt, "")).await;
+            let given_back = persist(run, || release(run, Duration::ZERO, attempt, "")).await;
+            if given_back.is_ok() {
+                tracing::info!("given back: this worker is stopping");
+            }
             run.notifier.ready();
         }
     }
@@ -104,10 +116,18 @@ async fn step<D: Sync + 'static>(
         // A newer worker began it: another like that will go on with it.
         let reason = "waiting for a worker that knows its next step";
         let attempt = (run.operation.attempt - 1).max(0);
-        return persist(run, || release(run, UNKNOWN_STEP, attempt, reason))
-            .await
-            .map(|()| Went::Left);
+        let at = persist(run, || release(run, UNKNOWN_STEP, attempt, reason)).await?;
+        tracing::warn!(next_attempt_at = %at, reason);
+        return Ok(Went::Left);
     };
+    if run.operation.attempt > run.operation.max_attempts {
+        // Each attempt was lost, or done but refused when it was to be recorded.
+        let message = match run.operation.reason.as_str() {
+            "" => "every attempt ended without an outcome".to_owned(),
+            reason => reason.to_owned(),
+        };
+        return begin_unwinding(run, "ATTEMPTS_EXHAUSTED", &message).await;
+    }
     let last = at + 1 == names.len();
     let point = format!("{}.{}", run.kind, step.name());
     crashpoint!(format!("{point}.before"));
@@ -126,16 +146,18 @@ async fn step<D: Sync + 'static>(
             Ok(Went::Ended)
         }
         Came::Wait { reason, delay } => {
-            persist(run, || release(run, delay, 0, &reason)).await.map(|()| Went::Left)
+            let at = persist(run, || release(run, delay, 0, &reason)).await?;
+            tracing::info!(step = step.name(), next_attempt_at = %at, reason, "a step waits");
+            Ok(Went::Left)
         }
         Came::Retry { message, .. } if run.operation.attempt < run.operation.max_attempts => {
-            tracing::warn!(step = step.name(), attempt = run.operation.attempt, error = %message,
-                "a step failed and will be tried again");
             metrics::step_failed(run.kind, step.name());
-            let delay = backoff.delay(run.operation.attempt);
-            persist(run, || release(run, delay, run.operation.attempt, &message))
-                .await
-                .map(|()| Went::Left)
+            let (attempt, attempts) = (run.operation.attempt, run.operation.max_attempts);
+            let delay = backoff.delay(attempt);
+            let at = persist(run, || release(run, delay, attempt, &message)).await?;
+            tracing::warn!(step = step.name(), attempt, attempts, next_attempt_at = %at,
+                error = %message, "a step failed and will be tried again");
+            Ok(Went::Left)
         }
         Came::Retry { reason, message } | Came::Fail { reason, message } => {
             begin_unwinding(run, reason, &message).await
@@ -154,71 +176,7 @@ async fn repeat<D: Sync + 'static>(step: &dyn Step<D>, deps: &D, run: &Run) -> S
     step.run(deps, run).await
 }
 
-/// Undoes what was begun and records the end.
-async fn unwind<D: Sync + 'static>(
-    task: &dyn Task<D>,
-    deps: &D,
-    run: &Run,
-    backoff: Backoff,
-) -> Result<(), Stop> {
-    crashpoint!(format!("{}.unwind.before", run.kind));
-    let came = attempt(run, clean_up(task, deps, run)).await;
-    crashpoint!(format!("{}.unwind.after", run.kind));
-    let state = match came {
-        Came::Advance(Some(txn)) => {
-            return end(run, Some(txn), OperationState::Succeeded, all_steps(run)).await;
-        }
-        Came::Done(ending) => return end_with(run, ending).await,
-        Came::Wait { reason, delay } => {
-            return persist(run, || release(run, delay, 0, &reason)).await;
-        }
-        Came::Retry { message, .. } if run.operation.attempt < UNDO_ATTEMPTS => {
-            let delay = backoff.delay(run.operation.attempt);
-            return persist(run, || release(run, delay, run.operation.attempt, &message)).await;
-        }
-        Came::Retry { message, .. } | Came::Fail { message, .. } => {
-            tracing::error!(%message, "what a failed operation made could not be removed");
-            ended_as(run)
-        }
-        Came::Advance(None) => ended_as(run),
-        Came::Stop(stop) => return Err(stop),
-    };
-    let why = &run.operation.error_message;
-    let recorded = async {
-        let txn = run.begin().await?;
-        task.record_undone(run, &txn, why).await?;
-        Ok(Outcome::AdvanceIn(txn))
-    };
-    match attempt(run, recorded).await {
-        Came::Advance(txn) => end(run, txn, state, run.operation.step).await,
-        Came::Done(ending) => end_with(run, ending).await,
-        Came::Stop(stop) => Err(stop),
-        Came::Wait { reason, .. } | Came::Retry { message: reason, .. } => {
-            let delay = backoff.delay(run.operation.attempt);
-            persist(run, || release(run, delay, run.operation.attempt, &reason)).await
-        }
-        Came::Fail { message, .. } => {
-            tracing::error!(%message, "the end of an operation could not be recorded");
-            end(run, None, state, run.operation.step).await
-        }
-    }
-}
-
-async fn clean_up<D: Sync + 'static>(task: &dyn Task<D>, deps: &D, run: &Run) -> StepResult {
-    Ok(match task.clean_up(deps, run).await? {
-        CleanUp::Undone => Outcome::Advance,
-        CleanUp::Completed(txn) => Outcome::AdvanceIn(txn),
-    })
-}
-
-fn ended_as(run: &Run) -> OperationState {
-    match run.operation.error_reason.as_str() {
-        CANCELLED => OperationState::Cancelled,
-        _ => OperationState::Failed,
-    }
-}
-
-async fn attempt(run: &Run, work: impl Future<Output = StepResult>) -> Came {
+pub(crate) async fn attempt(run: &Run, work: impl Future<Output = StepResult>) -> Came {
     let work = AssertUnwindSafe(work).catch_unwind();
     let result = tokio::select! {
         biased;
@@ -277,7 +235,9 @@ async fn advance(run: &mut Run, txn: Option<DatabaseTransaction>, last: bool) ->
                 let held = run.claim().advance_with(&txn, next).await;
                 commit(run, txn, held).await?;
             }
-            None => persist(run, || async { run.claim().advance(&run.db, next).await }).await?,
+            None => {
+                persist(run, || async { held(run.claim().advance(&run.db, next).await) }).await?
+            }
         }
         run.notifier.changed(run.id());
     }
@@ -286,7 +246,7 @@ async fn advance(run: &mut Run, txn: Option<DatabaseTransaction>, last: bool) ->
     Ok(())
 }
 
-async fn end(
+pub(crate) async fn end(
     run: &Run,
     txn: Option<DatabaseTransaction>,
     state: OperationState,
@@ -297,14 +257,16 @@ async fn end(
             let held = run.claim().finish(&txn, state, step).await;
             commit(run, txn, held).await?;
         }
-        None => persist(run, || async { run.claim().finish(&run.db, state, step).await }).await?,
+        None => {
+            persist(run, || async { held(run.claim().finish(&run.db, state, step).await) }).await?
+        }
     }
     ended(run, state);
     Ok(())
 }
 
 /// Records success in one statement.
-async fn end_with(run: &Run, ending: Part) -> Result<(), Stop> {
+pub(crate) async fn end_with(run: &Run, ending: Part) -> Result<(), Stop> {
     match run.claim().finish_with(&run.db, all_steps(run), ending).await {
         Ok(true) => {}
         Ok(false) => return Err(Stop::Lost),
@@ -314,7 +276,7 @@ async fn end_with(run: &Run, ending: Part) -> Result<(), Stop> {
     Ok(())
 }
 
-fn all_steps(run: &Run) -> i32 {
+pub(crate) fn all_steps(run: &Run) -> i32 {
     let steps = run.operation.steps.as_array().map_or(0, Vec::len);
     i32::try_from(steps).unwrap_or(i32::MAX)
 }
@@ -338,20 +300,27 @@ async fn commit(run: &Run, txn: DatabaseTransaction, held: Result<bool>) -> Resu
 }
 
 /// A commit that fails may have happened: the lease is let go, and whoever
-/// claims the operation next sees which.
+/// claims the operation next sees which. An attempt counts unless it was the
+/// identity database that went away.
 async fn let_go(run: &Run, error: &crate::Error) -> Stop {
-    tracing::warn!(%error, "a step could not be recorded and will be tried again");
-    let attempt = run.operation.attempt;
-    let _ = persist(run, || {
-        release(run, Duration::from_secs(1), attempt, "the identity database was lost")
-    })
-    .await;
-    Stop::Lost
+    let away = matches!(error, crate::Error::Identity(error) if error.is_transient());
+    let attempt = run.operation.attempt - i32::from(away);
+    let why = match away {
+        true => "the identity database was lost".to_owned(),
+        false => format!("what it did could not be recorded: {}", crate::step::chain(error)),
+    };
+    let delay = Duration::from_secs(1);
+    let released = persist(run, || release(run, delay, attempt, &why)).await;
+    let at = released.ok().map(|at| at.to_string());
+    tracing::warn!(error = %crate::step::chain(error), attempt, next_attempt_at = at.as_deref(),
+        "a step could not be recorded and will be tried again");
+    if at.is_some() { Stop::Released } else { Stop::Lost }
 }
 
 async fn begin_unwinding(run: &mut Run, reason: &str, message: &str) -> Result<Went, Stop> {
     tracing::warn!(reason, error = message, "operation is given up and undone");
-    persist(run, || async { run.claim().begin_unwinding(&run.db, reason, message).await }).await?;
+    persist(run, || async { held(run.claim().begin_unwinding(&run.db, reason, message).await) })
+        .await?;
     run.lease.obey_cancel();
     run.operation.unwinding = true;
     run.operation.attempt = 1;
@@ -361,20 +330,30 @@ async fn begin_unwinding(run: &mut Run, reason: &str, message: &str) -> Result<W
     Ok(Went::On)
 }
 
-async fn release(run: &Run, delay: Duration, attempt: i32, reason: &str) -> Result<bool> {
+pub(crate) async fn release(
+    run: &Run,
+    delay: Duration,
+    attempt: i32,
+    reason: &str,
+) -> Result<Option<DateTimeUtc>> {
     run.claim().release(&run.db, delay, attempt, reason).await
+}
+
+/// What [`persist`] takes from a write that says whether the claim held.
+fn held(written: Result<bool>) -> Result<Option<()>> {
+    Ok(written?.then_some(()))
 }
 
 /// Writes what must not be lost: again and again while the identity database
 /// is away, for as long as the lease may hold.
-async fn persist<F: Future<Output = Result<bool>>>(
+pub(crate) async fn persist<T, F: Future<Output = Result<Option<T>>>>(
     run: &Run,
     write: impl Fn() -> F,
-) -> Result<(), Stop> {
+) -> Result<T, Stop> {
     loop {
         match write().await {
-            Ok(true) => return Ok(()),
-            Ok(false) => return Err(Stop::Lost),
+            Ok(Some(written)) => return Ok(written),
+            Ok(None) => return Err(Stop::Lost),
             Err(error) if run.lease.is_live() => {
                 tracing::warn!(%error, "the identity database is away; writing again");
                 tokio::time::sleep(Duration::from_millis(250)).await;

@@ -6,7 +6,7 @@ use std::{collections::HashMap, error::Error as StdError, time::Duration};
 use async_trait::async_trait;
 use sea_orm::DatabaseTransaction;
 use yuantus_domain::OperationType;
-use yuantus_identity::Part;
+use yuantus_identity::{Part, query::orphan::Leftover};
 
 use crate::Run;
 
@@ -164,6 +164,17 @@ pub trait Task<D: Sync + 'static>: Send + Sync {
     /// Removes what the steps made outside the identity database, once the
     /// operation has failed for good or is cancelled. Converges, like a step.
     async fn clean_up(&self, deps: &D, run: &Run) -> Result<CleanUp, StepError>;
+
+    /// What [`Task::clean_up`] may have left behind where it has failed for
+    /// good: it is listed, and tried again later. Looks where it can; what it
+    /// cannot see counts as left behind.
+    async fn leftovers(&self, deps: &D, run: &Run) -> Vec<Leftover>;
+
+    /// What nobody knows of an operation that has got this far and could not
+    /// be undone: a sentence for people, with what to do.
+    fn unknown(&self, _run: &Run) -> Option<&'static str> {
+        None
+    }
 
     /// Writes what the identity database is to say of an operation that was
     /// undone, in the transaction that ends it; `why` is for people.

@@ -232,7 +232,8 @@ impl<D: Send + Sync + 'static> Worker<D> {
         until: std::time::Instant,
     ) {
         let (id, epoch) = (operation.id, operation.epoch);
-        let span = tracing::info_span!("operation", operation_id = %id, kind = operation.kind,
+        // Whatever the log leaves out, what it shows says which operation it is of.
+        let span = tracing::error_span!("operation", operation_id = %id, kind = operation.kind,
             tenant_id = operation.tenant_id, org_id = operation.org_id,
             request_id = operation.request_id);
         let lease = self.leases.hold(id, epoch, until);
@@ -314,19 +315,38 @@ impl<D: Send + Sync + 'static> Worker<D> {
     }
 
     async fn reap(&self) {
+        let mut late = reaper::TooLate::default();
         loop {
-            match reaper::reap_expired(&self.pool).await {
-                Ok(freed) if freed.is_empty() => {}
-                Ok(freed) => {
-                    tracing::warn!(count = freed.len(), "took operations from lost workers");
-                    freed.into_iter().for_each(|id| self.notifier.changed(id));
-                    self.wake.notify_one();
-                }
-                Err(error) => {
-                    tracing::debug!(error = %crate::step::chain(&error), "could not reap");
-                }
+            if let Err(error) = self.reap_once(&mut late).await {
+                tracing::debug!(error = %crate::step::chain(&error), "could not reap");
             }
             tokio::time::sleep(self.settings.reaper).await;
+        }
+    }
+
+    async fn reap_once(&self, late: &mut reaper::TooLate) -> Result<()> {
+        let expired = reaper::reap_expired(&self.pool).await?;
+        self.freed(expired, "took operations from lost workers");
+        let late = late.reap(&self.pool, self.settings.lease).await?;
+        let why = "took operations whose leases were written by a clock that was ahead";
+        self.freed(late, why);
+        let mended = reaper::mend_delays(&self.pool).await?;
+        if mended > 0 {
+            tracing::warn!(
+                count = mended,
+                "operations waited for a time that was written by a \
+                clock that was ahead"
+            );
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    fn freed(&self, operations: Vec<uuid::Uuid>, why: &'static str) {
+        if !operations.is_empty() {
+            tracing::warn!(count = operations.len(), "{why}");
+            operations.into_iter().for_each(|id| self.notifier.changed(id));
+            self.wake.notify_one();
         }
     }
 

@@ -9,9 +9,11 @@ use uuid::Uuid;
 use yuantus_audit::Retention;
 use yuantus_auth::{DerivedPasswords, Sealer, Signer, purpose};
 use yuantus_domain::{DatabaseName, OrgKey, Plan};
-use yuantus_identity::{entity::database, for_org, for_tenant};
+use yuantus_identity::{entity::database, for_org, for_tenant, query::orphan::Leftover};
 use yuantus_operations::{Run, StepError};
-use yuantus_postgres::{Assignment, ClaimStamp, Kind, LaneSession, Marker, Server, Tools};
+use yuantus_postgres::{
+    Assignment, ClaimStamp, DatabaseInfo, Kind, LaneSession, Marker, Server, Tools,
+};
 use yuantus_storage::ObjectStore;
 use yuantus_tenant_schema::Bundle;
 
@@ -123,6 +125,27 @@ impl Deps {
             claim: None,
             in_use: false,
         }
+    }
+
+    /// The database as something left behind, unless it is seen not to be
+    /// there, or to be none of ours.
+    pub(crate) async fn still_there(
+        &self,
+        name: Option<DatabaseName>,
+        ours: impl Fn(&DatabaseInfo) -> bool,
+    ) -> Option<Leftover> {
+        let name = name?;
+        let left = match self.server.database(&name).await {
+            Ok(found) => found.is_some_and(|info| ours(&info)),
+            Err(_) => true,
+        };
+        left.then(|| Leftover::database(name))
+    }
+
+    /// The role as something left behind, unless it is seen not to be there.
+    pub(crate) async fn role_still_there(&self, role: &str) -> Option<Leftover> {
+        let left = self.server.role_exists(role).await.unwrap_or(true);
+        left.then(|| Leftover::role(role))
     }
 
     /// What is recorded of how the org's database is to be.

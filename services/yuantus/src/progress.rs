@@ -69,6 +69,9 @@ fn line(operation: &Operation, amounts: bool) -> String {
     if let Some(progress) = operation.progress.as_ref().filter(|p| amounts && p.done > 0) {
         line += &format!(" {}", amount(progress));
     }
+    if operation.undoing {
+        line += ", undoing";
+    }
     if operation.attempt > 1 {
         line += &format!(" (attempt {}/{})", operation.attempt, operation.max_attempts);
     }
@@ -120,5 +123,20 @@ mod tests {
             shown,
             "CreateBackup running 2/2 dump 2.00 KiB/4.00 KiB (attempt 2/8): S3 answered 500"
         );
+    }
+
+    #[test]
+    fn a_line_says_that_it_is_undoing() {
+        let operation = Operation {
+            r#type: "CreateBackup".into(),
+            state: State::Pending.into(),
+            attempt: 3,
+            max_attempts: 12,
+            undoing: true,
+            reason: "S3 answered 501".into(),
+            ..Default::default()
+        };
+        let shown = line(&operation, true);
+        assert_eq!(shown, "CreateBackup pending, undoing (attempt 3/12): S3 answered 501");
     }
 }

@@ -8,6 +8,7 @@ pub mod database;
 pub mod member;
 pub mod operation;
 pub mod org;
+pub mod orphan;
 pub mod policy;
 pub mod session;
 pub mod tenant;

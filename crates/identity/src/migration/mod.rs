@@ -17,6 +17,8 @@ mod m20261121_000010_context;
 mod m20261121_000011_credentials;
 mod m20261121_000012_policies;
 mod m20261130_000013_key_canaries;
+mod m20261130_000014_orphans;
+mod m20261130_000015_clock;
 mod m20261130_000017_operation_warnings;
 mod m20261130_000019_recovery;
 
@@ -49,6 +51,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000011_credentials::Migration),
             Box::new(m20261121_000012_policies::Migration),
             Box::new(m20261130_000013_key_canaries::Migration),
+            Box::new(m20261130_000014_orphans::Migration),
+            Box::new(m20261130_000015_clock::Migration),
             Box::new(m20261130_000017_operation_warnings::Migration),
             Box::new(m20261130_000019_recovery::Migration),
         ]

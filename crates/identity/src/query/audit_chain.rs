@@ -5,7 +5,7 @@ use sea_orm::{
     ConnectionTrait, DbBackend, FromQueryResult, Statement, Value, prelude::DateTimeUtc,
 };
 
-use crate::{Context, Result};
+use crate::{Context, Result, query::clock::VETTED};
 
 /// One row of a chain, as its hash is made from it.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -206,9 +206,9 @@ pub async fn last_prune(
     row.map_or(Ok(None), |row| row.try_get("", "at")).during("read last prune")
 }
 
-/// The time that many days ago.
-pub async fn days_ago(db: &impl ConnectionTrait, days: u32) -> Result<DateTimeUtc> {
-    let sql = "SELECT now() - make_interval(days => $1) AS at";
+/// The time that many days ago; none while the clock is doubted.
+pub async fn days_ago(db: &impl ConnectionTrait, days: u32) -> Result<Option<DateTimeUtc>> {
+    let sql = format!("SELECT {VETTED} - make_interval(days => $1) AS at");
     let days = i32::try_from(days).unwrap_or(i32::MAX);
     let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [days.into()]);
     let row = db.query_one_raw(statement).await.during("read clock")?;

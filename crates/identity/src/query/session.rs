@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::{
     Context, Result, TenantScope,
     entity::session::{Column, Entity, Model},
+    query::clock::VETTED,
 };
 
 /// A session of a user.
@@ -167,11 +168,13 @@ pub async fn live(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<Model>> 
 }
 
 /// Forgets at most `limit` sessions that ended a day ago or earlier, with their
-/// refresh tokens; answers how many.
+/// refresh tokens; answers how many: none while the clock is doubted.
 pub async fn forget_ended(db: &impl ConnectionTrait, limit: i64) -> Result<u64> {
-    let sql = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions
-        WHERE least(expires_at, revoked_at) < now() - interval '1 day'
-        ORDER BY least(expires_at, revoked_at) LIMIT $1)";
+    let sql = format!(
+        "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions
+        WHERE least(expires_at, revoked_at) < {VETTED} - interval '1 day'
+        ORDER BY least(expires_at, revoked_at) LIMIT $1)"
+    );
     let forget = Statement::from_sql_and_values(DbBackend::Postgres, sql, [limit.into()]);
     Ok(db.execute_raw(forget).await.during("forget sessions")?.rows_affected())
 }

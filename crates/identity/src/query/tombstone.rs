@@ -13,12 +13,14 @@ use yuantus_domain::DatabaseName;
 use crate::{
     Context, OrgScope, Result,
     entity::tombstone::{Column, Entity, Model},
+    query::clock::VETTED,
 };
 
-/// At most `limit` tombstones whose time has come, oldest first.
+/// At most `limit` tombstones whose time has come, oldest first; none while
+/// the clock is doubted.
 pub async fn expired(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Model>> {
     Entity::find()
-        .filter(Expr::col(Column::ExpiresAt).lte(Expr::current_timestamp()))
+        .filter(Expr::col(Column::ExpiresAt).lte(Expr::cust(VETTED)))
         .order_by_asc(Column::ExpiresAt)
         .limit(limit)
         .all(db)

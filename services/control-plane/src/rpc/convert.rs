@@ -12,6 +12,7 @@ use yuantus_domain::{
     BackupState, Error, IdempotencyKey, OperationState, OrgStatus, Result, TenantId, TenantStatus,
 };
 use yuantus_identity::{entity, query::member::MemberAndUser};
+use yuantus_operations::UNDO_ATTEMPTS;
 use yuantus_proto::v1;
 
 use crate::app::session::is_current;
@@ -159,6 +160,9 @@ pub(super) fn operation(row: entity::operation::Model) -> Result<v1::Operation> 
         reason: row.error_reason.clone(),
         message: told(&row.error_reason, row.error_message.clone()),
     });
+    // Why undoing fails is nothing that a tenant is told, whatever it undoes.
+    let undoing = row.unwinding && !state.is_final();
+    let why = if undoing && row.reason != row.error_message { "" } else { &row.error_reason };
     Ok(v1::Operation {
         id: row.id.to_string(),
         r#type: row.kind,
@@ -172,15 +176,19 @@ pub(super) fn operation(row: entity::operation::Model) -> Result<v1::Operation> 
             total: row.progress_total,
             unit: row.progress_unit,
         }),
-        reason: told(&row.error_reason, row.reason),
+        next_attempt_at: (state == OperationState::Pending && !row.reason.is_empty())
+            .then_some(row.run_at)
+            .and_then(time),
+        reason: told(why, row.reason),
         error,
         attempt: row.attempt,
-        max_attempts: row.max_attempts,
+        max_attempts: if row.unwinding { UNDO_ATTEMPTS } else { row.max_attempts },
         cancel_requested: row.cancel_requested,
         target: row.target,
         created_at: time(row.created_at),
         started_at: row.started_at.and_then(time),
         finished_at: row.finished_at.and_then(time),
+        undoing,
         warnings: serde_json::from_value(row.warnings).map_err(Error::internal)?,
     })
 }

@@ -2,7 +2,9 @@
 //! by an advisory lock on the identity database.
 
 mod audit;
+mod clock;
 mod leader;
+mod listed_orphans;
 mod orphans;
 mod sessions;
 mod spares;
@@ -74,10 +76,14 @@ async fn keep_spares(deps: &Deps) {
 }
 
 async fn clean_up(deps: &Deps) {
+    let mut guard = clock::Guard::default();
     loop {
+        // What follows deletes by age, and compares with the time found here.
+        report("clock", guard.look(deps).await);
         report("tombstones", tombstones::drop_expired(deps).await);
-        report("orphans", orphans::drop_orphans(deps).await);
         report("sessions", sessions::forget_ended(deps).await);
+        report("orphans", orphans::drop_orphans(deps).await);
+        report("listed orphans", listed_orphans::remove_due(deps).await);
         tokio::time::sleep(LEFTOVERS).await;
     }
 }

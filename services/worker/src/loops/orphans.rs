@@ -7,10 +7,17 @@
 
 use uuid::Uuid;
 use yuantus_domain::OperationState;
-use yuantus_identity::query::{deployment, operation};
+use yuantus_identity::{
+    entity::operation::Model,
+    query::{
+        deployment, operation,
+        orphan::{self, Leftover},
+    },
+};
 use yuantus_operations::StepError;
 use yuantus_postgres::{DatabaseInfo, Kind, LaneSession};
 
+use super::listed_orphans;
 use crate::{
     Deps, failure,
     names::{self, RESTORES, SPARES},
@@ -25,10 +32,17 @@ pub(super) async fn drop_orphans(deps: &Deps) -> Result<(), StepError> {
     for (kind, prefix) in [(Kind::Restore, RESTORES), (Kind::Spare, SPARES)] {
         let found = deps.server.databases_with_prefix(prefix).await.map_err(failure::postgres)?;
         for info in found {
-            if is_orphan(deps, &info, prefix).await?
-                && let Err(error) = drop_orphan(deps, &info, kind).await
+            // One that is listed has its own times at which it is tried again.
+            if !is_orphan(deps, &info, prefix).await?
+                || orphan::is_listed(&deps.db, &Leftover::database(&info.name)).await?
             {
+                continue;
+            }
+            if let Err(error) = drop_orphan(deps, &info, kind).await {
                 tracing::warn!(%error, name = %info.name, "an orphan was not dropped");
+                if let Some(maker) = maker(deps, &info, prefix).await? {
+                    listed_orphans::list(deps, &maker, &info, &error).await?;
+                }
             }
         }
     }
@@ -52,15 +66,28 @@ async fn drop_waiting_roles(deps: &Deps) -> Result<(), StepError> {
     Ok(())
 }
 
-async fn is_orphan(deps: &Deps, info: &DatabaseInfo, prefix: &str) -> Result<bool, StepError> {
+/// The id of the operation that made it, as the database says.
+fn maker_id(deps: &Deps, info: &DatabaseInfo, prefix: &str) -> Option<Uuid> {
     let maker = match &info.marker {
-        Some(marker) if marker.plane != deps.plane.to_string() => return Ok(false),
+        Some(marker) if marker.plane != deps.plane.to_string() => None,
         Some(marker) => marker.operation.as_deref(),
         None => info.name.as_str().strip_prefix(prefix),
     };
-    let Some(id) = maker.and_then(|id| Uuid::parse_str(id).ok()) else { return Ok(false) };
-    let operation = operation::find(&deps.db, id).await?;
-    let state = operation.and_then(|operation| OperationState::parse(&operation.state));
+    maker.and_then(|id| Uuid::parse_str(id).ok())
+}
+
+/// The operation that made it, as far as it is recorded. One that is not may be
+/// of another history: what it made is no orphan.
+async fn maker(deps: &Deps, info: &DatabaseInfo, prefix: &str) -> Result<Option<Model>, StepError> {
+    match maker_id(deps, info, prefix) {
+        Some(id) => Ok(operation::find(&deps.db, id).await?),
+        None => Ok(None),
+    }
+}
+
+async fn is_orphan(deps: &Deps, info: &DatabaseInfo, prefix: &str) -> Result<bool, StepError> {
+    let maker = maker(deps, info, prefix).await?;
+    let state = maker.and_then(|operation| OperationState::parse(&operation.state));
     Ok(state.is_some_and(OperationState::is_final))
 }
 

@@ -173,7 +173,7 @@ impl Show for Operation {
             format!("{}/{}", self.tenant_id, self.org_id),
             self.state().as_str_name().to_owned(),
             self.step.clone(),
-            self.attempt.to_string(),
+            format!("{}/{}", self.attempt, self.max_attempts),
             time(self.created_at.as_ref()),
         ]
     }
@@ -195,6 +195,8 @@ impl Show for Operation {
                 "PROGRESS",
                 self.progress.as_ref().filter(|p| p.done > 0).map(amount).unwrap_or_default(),
             ),
+            ("UNDOING", if self.undoing { "yes" } else { "" }.to_owned()),
+            ("NEXT ATTEMPT", time(self.next_attempt_at.as_ref())),
             ("CANCEL", if self.cancel_requested { "requested" } else { "" }.to_owned()),
             ("REASON", self.reason.clone()),
             ("WARNINGS", self.warnings.join("\n")),

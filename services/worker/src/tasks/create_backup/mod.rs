@@ -13,10 +13,10 @@ use async_trait::async_trait;
 use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 use yuantus_domain::{OperationType, operation_input::OfBackup};
-use yuantus_identity::for_org;
+use yuantus_identity::{for_org, query::orphan::Leftover};
 use yuantus_operations::{CleanUp, Run, Step, StepError, Task};
 
-use crate::{Deps, failure};
+use crate::{Deps, failure, names};
 
 pub(super) use repository::{check, contents, recorded, repository};
 
@@ -48,6 +48,14 @@ impl Task<Deps> for CreateBackup {
         run.confirm().await?;
         delete_prefixes(deps, run, input.backup_id, "").await?;
         Ok(CleanUp::Undone)
+    }
+
+    async fn leftovers(&self, deps: &Deps, run: &Run) -> Vec<Leftover> {
+        let Ok(OfBackup { backup_id }) = run.input() else { return Vec::new() };
+        let prefixes = for_org(run.key()).backup_prefixes(run.db(), backup_id).await;
+        let prefixes = prefixes.unwrap_or_default().into_iter().map(Leftover::backup_prefix);
+        let rehearsal = deps.still_there(names::restore(run.id()).ok(), |_| true).await;
+        prefixes.chain(rehearsal).collect()
     }
 
     async fn record_undone(

@@ -6,9 +6,9 @@ mod migrate_database;
 use async_trait::async_trait;
 use sea_orm::DatabaseTransaction;
 use yuantus_domain::OperationType;
-use yuantus_identity::{entity::database, for_org};
+use yuantus_identity::{entity::database, for_org, query::orphan::Leftover};
 use yuantus_operations::{CleanUp, Outcome, Run, Step, StepError, Task};
-use yuantus_postgres::{Kind, LaneSession};
+use yuantus_postgres::{DatabaseInfo, Kind, LaneSession};
 
 use crate::{Deps, failure, names};
 
@@ -47,6 +47,22 @@ impl Task<Deps> for CreateDatabase {
         lane.drop_database(&own, &plane, Kind::Spare).await.map_err(failure::postgres)?;
         lane.close().await;
         Ok(CleanUp::Undone)
+    }
+
+    async fn leftovers(&self, deps: &Deps, run: &Run) -> Vec<Leftover> {
+        let id = run.id().to_string();
+        let row = deps.database(run).await.ok();
+        let name = row.as_ref().and_then(|row| crate::deps::name(&row.name).ok());
+        let ours = |info: &DatabaseInfo| {
+            info.marker.as_ref().is_some_and(|marker| marker.operation.as_ref() == Some(&id))
+        };
+        let database = deps.still_there(name, ours).await;
+        let own = deps.still_there(names::own_spare(run.id()).ok(), |_| true).await;
+        let role = match row {
+            Some(row) => deps.role_still_there(&row.role).await,
+            None => None,
+        };
+        [database, own, role].into_iter().flatten().collect()
     }
 
     async fn record_undone(

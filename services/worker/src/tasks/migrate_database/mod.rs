@@ -6,6 +6,7 @@ mod apply_migrations;
 use async_trait::async_trait;
 use sea_orm::DatabaseTransaction;
 use yuantus_domain::{DatabaseName, OperationType};
+use yuantus_identity::query::orphan::Leftover;
 use yuantus_operations::{CleanUp, Run, Step, StepError, Task};
 
 use crate::{Deps, failure, progress::with_progress};
@@ -26,6 +27,10 @@ impl Task<Deps> for MigrateDatabase {
     /// in the database's own history, from which the next attempt goes on.
     async fn clean_up(&self, _deps: &Deps, _run: &Run) -> Result<CleanUp, StepError> {
         Ok(CleanUp::Undone)
+    }
+
+    async fn leftovers(&self, _deps: &Deps, _run: &Run) -> Vec<Leftover> {
+        Vec::new()
     }
 
     async fn record_undone(

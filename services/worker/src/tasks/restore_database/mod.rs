@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use sea_orm::DatabaseTransaction;
 use yuantus_backup::Manifest;
 use yuantus_domain::{OperationType, operation_input::Restore};
-use yuantus_identity::for_org;
+use yuantus_identity::{for_org, query::orphan::Leftover};
 use yuantus_operations::{CleanUp, Run, Step, StepError, Task};
 use yuantus_postgres::Kind;
 
@@ -58,6 +58,20 @@ impl Task<Deps> for RestoreDatabase {
         }
         lane.close().await;
         Ok(CleanUp::Undone)
+    }
+
+    async fn leftovers(&self, deps: &Deps, run: &Run) -> Vec<Leftover> {
+        let incoming = names::restore(run.id()).ok();
+        deps.still_there(incoming, |_| true).await.into_iter().collect()
+    }
+
+    /// The swap may have been done where its answer was lost.
+    fn unknown(&self, run: &Run) -> Option<&'static str> {
+        let before = ["prepare_database", "load_dump", "verify_rows"].len();
+        (run.steps_done() >= before).then_some(
+            "the org's database may have been replaced already: retrying the operation finds out, \
+             and finishes it then",
+        )
     }
 
     async fn record_undone(

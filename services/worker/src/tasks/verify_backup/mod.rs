@@ -6,7 +6,7 @@ mod record_verification;
 use async_trait::async_trait;
 use sea_orm::DatabaseTransaction;
 use yuantus_domain::{OperationType, operation_input::OfBackup};
-use yuantus_identity::for_org;
+use yuantus_identity::{for_org, query::orphan::Leftover};
 use yuantus_operations::{CleanUp, Run, Step, StepError, Task};
 
 use crate::{Deps, failure::DAMAGED};
@@ -26,6 +26,10 @@ impl Task<Deps> for VerifyBackup {
     /// Nothing was made.
     async fn clean_up(&self, _deps: &Deps, _run: &Run) -> Result<CleanUp, StepError> {
         Ok(CleanUp::Undone)
+    }
+
+    async fn leftovers(&self, _deps: &Deps, _run: &Run) -> Vec<Leftover> {
+        Vec::new()
     }
 
     /// A backup that was found damaged no longer counts as verified.
