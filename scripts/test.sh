@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 step() { printf '\n== %s (%ss)\n' "$1" "$SECONDS"; }
 
 step 'packages'
-scripts/packages.sh build-essential ca-certificates chromium curl jq nginx-light postgresql \
+scripts/packages.sh build-essential ca-certificates chromium curl faketime jq nginx-light postgresql \
   python3-venv restic
 
 step 'format'

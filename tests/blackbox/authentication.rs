@@ -128,7 +128,7 @@ async fn nobody_gets_in_without_a_token_that_holds() {
         assert!(answer.status().is_success(), "{open}");
     }
     api.child.terminate().await;
-    assert_quiet(&api.child, &[]);
+    assert_quiet(&api.child, &["a token was issued in the future"]);
 }
 
 /// Tokens that must be refused, and what is wrong with each.
@@ -154,6 +154,7 @@ fn bad_tokens(good: &str) -> Vec<(&'static str, Option<String>)> {
     let raised = claims_of(&|c| c["roles"] = json!(["platform_admin", "tenant_admin"]));
     let raised = encode_text(&raised.to_string());
     let expired = claims_of(&|c| c["exp"] = 1.into());
+    let future = claims_of(&|c| c["iat"] = (c["iat"].as_u64().expect("iat") + 86_400).into());
     let foreign = claims_of(&|c| c["aud"] = "somebody else".into());
     let endless = claims_of(&|c| drop(c.as_object_mut().expect("claims").remove("exp")));
     let homeless = claims_of(&|c| drop(c.as_object_mut().expect("claims").remove("sid")));
@@ -172,6 +173,7 @@ fn bad_tokens(good: &str) -> Vec<(&'static str, Option<String>)> {
         ("claims changed", Some(format!("{header}.{raised}.{signature}"))),
         ("no signature", Some(format!("{header}.{claims}."))),
         ("time over", Some(signed(&expired, Algorithm::HS256))),
+        ("issued in the future", Some(signed(&future, Algorithm::HS256))),
         ("another audience", Some(signed(&foreign, Algorithm::HS256))),
         ("no end", Some(signed(&endless, Algorithm::HS256))),
         ("no session", Some(signed(&homeless, Algorithm::HS256))),

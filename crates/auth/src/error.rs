@@ -26,6 +26,14 @@ pub enum Error {
     /// A token held once.
     #[error("the token has expired")]
     ExpiredToken,
+    /// A token was issued later than it is now.
+    #[error("the token was issued at {issued_at}, and it is {now} (seconds since 1970)")]
+    FutureToken {
+        /// What the clock said by which it was issued, in seconds since 1970.
+        issued_at: u64,
+        /// What the identity database's clock says.
+        now: u64,
+    },
     /// A stored hash is not one of ours, or hashing failed.
     #[error("cannot hash or compare a password")]
     HashPassword {
@@ -100,6 +108,10 @@ impl From<Error> for yuantus_domain::Error {
                 retry_after,
             },
             Error::ExpiredToken => Self::Unauthenticated { message: "the token has expired" },
+            Error::FutureToken { .. } => Self::Unauthenticated {
+                message: "the token was issued in the future: the clock by which it was issued, \
+                          or the identity database's, is wrong or was set",
+            },
             Error::EmptyTokenSecret
             | Error::SignToken { .. }
             | Error::HashPassword { .. }

@@ -4,6 +4,7 @@
 
 pub mod attempts;
 pub mod caller;
+pub mod clock;
 pub mod derived;
 pub mod error;
 pub mod opaque;

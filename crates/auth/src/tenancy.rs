@@ -155,7 +155,7 @@ pub struct KeyHolder {
 impl KeyFacts {
     /// Whether it is still taken.
     pub fn is_good(&self) -> bool {
-        self.expires_at.is_none_or(|end| jsonwebtoken::get_current_timestamp() < end)
+        self.expires_at.is_none_or(|end| crate::clock::now() < end)
     }
 
     /// Who comes with it, given its owner as that is now: the key may do no

@@ -1,7 +1,8 @@
 //! Tokens: JWTs signed with HS256.
 //!
 //! Invariants: the algorithm is ours, never the token's; audience, issuer and
-//! expiry are required. One secret signs, older ones still verify: a token
+//! expiry are required; a token is good from when it was issued, by the clock
+//! of [`crate::clock`]. One secret signs, older ones still verify: a token
 //! names its secret by a `kid` made from the secret's hash.
 
 use std::{fmt, time::Duration};
@@ -9,16 +10,18 @@ use std::{fmt, time::Duration};
 use aws_lc_rs::digest::{SHA256, digest};
 use jsonwebtoken::{
     Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode,
-    errors::ErrorKind, get_current_timestamp,
+    errors::ErrorKind,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Principal, Result};
+use crate::{Error, Principal, Result, clock};
 
 const AUDIENCE: &str = "yuantus";
 const ISSUER: &str = "yuantus-control-plane";
 const LEEWAY_SECONDS: u64 = 5;
+/// What the clocks of processes may differ by that go by the same database.
+const AHEAD_SECONDS: u64 = 30;
 
 #[derive(Serialize, Deserialize)]
 struct Claims {
@@ -58,7 +61,7 @@ pub struct Verified {
 impl Verified {
     /// Whether it is still taken.
     pub fn is_good(&self) -> bool {
-        get_current_timestamp() < self.expires_at
+        clock::now() < self.expires_at
     }
 }
 
@@ -90,7 +93,8 @@ impl Tokens {
         validation.set_audience(&[AUDIENCE]);
         validation.set_issuer(&[ISSUER]);
         validation.set_required_spec_claims(&["exp", "aud", "iss"]);
-        validation.leeway = LEEWAY_SECONDS;
+        // By another clock than the library's.
+        validation.validate_exp = false;
         Ok(Self {
             signing: EncodingKey::from_secret(secret),
             keys: vec![Key::new(secret)],
@@ -131,7 +135,15 @@ impl Tokens {
 
     /// A token that is good for exactly this long, whatever is usual.
     pub fn sign(&self, principal: &Principal, ttl: Duration) -> Result<(SecretString, Duration)> {
-        let now = get_current_timestamp();
+        self.sign_at(principal, ttl, clock::now())
+    }
+
+    fn sign_at(
+        &self,
+        principal: &Principal,
+        ttl: Duration,
+        now: u64,
+    ) -> Result<(SecretString, Duration)> {
         let claims = Claims {
             aud: AUDIENCE.to_owned(),
             iss: ISSUER.to_owned(),
@@ -155,22 +167,26 @@ impl Tokens {
     /// Whose token this is, and until when. A token without a `kid` must be
     /// signed with the newest secret.
     pub fn verify_whole(&self, token: &str) -> Result<Verified> {
+        self.verify_at(token, clock::now())
+    }
+
+    fn verify_at(&self, token: &str, now: u64) -> Result<Verified> {
         let invalid = |source| Error::InvalidToken { source };
         let kid = decode_header(token).map_err(invalid)?.kid;
         let named = |key: &&Key| kid.as_ref().is_none_or(|kid| *kid == key.id);
         let Some(key) = self.keys.iter().find(named) else {
             return Err(invalid(ErrorKind::InvalidSignature.into()));
         };
-        match decode::<Claims>(token, &key.verifying, &self.validation) {
-            Ok(data) => {
-                let expires_at = data.claims.exp.saturating_add(LEEWAY_SECONDS);
-                Ok(Verified { principal: data.claims.principal, expires_at })
-            }
-            Err(source) if matches!(source.kind(), ErrorKind::ExpiredSignature) => {
-                Err(Error::ExpiredToken)
-            }
-            Err(source) => Err(invalid(source)),
+        let claims = decode::<Claims>(token, &key.verifying, &self.validation);
+        let Claims { iat: issued_at, exp, principal, .. } = claims.map_err(invalid)?.claims;
+        let expires_at = exp.saturating_add(LEEWAY_SECONDS);
+        if issued_at > now.saturating_add(AHEAD_SECONDS) {
+            return Err(Error::FutureToken { issued_at, now });
         }
+        if now >= expires_at {
+            return Err(Error::ExpiredToken);
+        }
+        Ok(Verified { principal, expires_at })
     }
 }
 
@@ -207,7 +223,7 @@ mod tests {
     #[test]
     fn expiry_audience_and_issuer_are_required() {
         let tokens = tokens(Duration::from_secs(60));
-        let now = get_current_timestamp();
+        let now = clock::now();
         let good = serde_json::json!({
             "aud": AUDIENCE, "iss": ISSUER, "iat": now, "exp": now + 60, "sub": "1",
             "user_id": 1, "tenant": "acme", "org": null, "username": "a", "roles": [],
@@ -224,6 +240,27 @@ mod tests {
             claims.as_object_mut().unwrap().remove(claim);
             assert!(verify(&claims).is_err(), "no {claim}");
         }
+    }
+
+    #[test]
+    fn a_token_from_the_future_is_refused_and_one_of_a_little_later_is_not() {
+        let tokens = tokens(Duration::from_secs(60));
+        let at = |now: u64| {
+            let signed = tokens.sign_at(&Principal::anonymous(), Duration::from_secs(3600), now);
+            signed.unwrap().0
+        };
+        let now = 1_760_000_000;
+        let verify = |issued_at: u64| tokens.verify_at(at(issued_at).expose_secret(), now);
+        let day = 86_400;
+        let refused = verify(now + day);
+        let Err(Error::FutureToken { issued_at, now: clock }) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!((issued_at, clock), (now + day, now));
+        assert!(verify(now + AHEAD_SECONDS).is_ok());
+        assert!(verify(now + AHEAD_SECONDS + 1).is_err());
+        assert!(verify(now - 3600).is_ok());
+        assert!(matches!(verify(now - day), Err(Error::ExpiredToken)));
     }
 
     #[test]

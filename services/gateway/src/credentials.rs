@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use moka::sync::Cache;
-use yuantus_auth::{Tokens, tokens::Verified};
+use yuantus_auth::{Error, Tokens, clock, tokens::Verified};
 use yuantus_domain::Result;
 
 /// How many tokens are remembered.
@@ -35,7 +35,18 @@ impl Credentials {
         if let Some(known) = self.known.get(&hash).filter(|known| known.is_good()) {
             return Ok(known);
         }
-        let verified = Arc::new(self.tokens.verify_whole(token)?);
+        let verified = self.tokens.verify_whole(token).inspect_err(|error| {
+            if let Error::FutureToken { issued_at, now } = error {
+                tracing::warn!(
+                    issued_at,
+                    database_clock = now,
+                    host_clock = clock::host(),
+                    "a token was issued in the future: the clock by which it was issued, or the \
+                    identity database's, is wrong or was set"
+                );
+            }
+        });
+        let verified = Arc::new(verified?);
         self.known.insert(hash, Arc::clone(&verified));
         Ok(verified)
     }

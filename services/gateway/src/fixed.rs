@@ -86,7 +86,10 @@ impl Fixed {
             return Err(unready("STOPPING", "the server is stopping"));
         }
         match bounded(self.health.identity_database()).await {
-            Ok(()) => Ok(json(&json!({"ok": true}))),
+            Ok(()) => Ok(json(&match self.health.clock_offset() {
+                None => json!({"ok": true}),
+                Some(offset) => json!({"ok": true, "clock_offset_seconds": offset}),
+            })),
             Err(error) => Err(unready("IDENTITY_DATABASE", &format!("identity database: {error}"))),
         }
     }

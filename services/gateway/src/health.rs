@@ -35,6 +35,12 @@ pub trait Health: Send + Sync + 'static {
 
     /// Where S3 is.
     fn storage_facts(&self) -> StorageFacts;
+
+    /// By how many seconds the identity database's clock is ahead of the
+    /// host's, where that is too much.
+    fn clock_offset(&self) -> Option<i64> {
+        None
+    }
 }
 
 /// Runs a probe, for 2 seconds at most.

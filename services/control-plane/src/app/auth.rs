@@ -178,6 +178,7 @@ impl App {
         let seconds = seconds.ok_or(super::session::ENDED)?;
         principal.org = Some(org);
         let at_most = Duration::from_secs(seconds.unsigned_abs());
+        super::clock::ensure_known(&self.db).await?;
         let (token, good_for) = self.tokens.issue_for(&principal, at_most)?;
         let target = super::session::session_name(id);
         audit::record_of(&txn, &principal, "org.switch", target, json!({})).await?;

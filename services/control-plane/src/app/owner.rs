@@ -93,6 +93,7 @@ pub async fn break_glass(
         user_agent: "console",
         seconds: good_for.as_secs().cast_signed(),
     };
+    super::clock::sync(db).await?;
     let txn = db.begin().await.during("begin")?;
     session::insert(&txn, new).await?;
     let details = json!({ "reason": reason, "seconds": good_for.as_secs() });

@@ -76,6 +76,7 @@ impl App {
         session::insert_refresh_token(txn, id, opaque::hash(refresh.expose_secret()).to_vec())
             .await?;
         let at_most = Duration::from_secs(seconds.unsigned_abs());
+        super::clock::ensure_known(&self.db).await?;
         let (token, good_for) = self.tokens.issue_for(&principal, at_most)?;
         Ok(Login { token, good_for, refresh: Some(refresh), principal })
     }

@@ -2,6 +2,7 @@
 //! not to a server of ours.
 
 mod break_glass;
+mod confirm_clock;
 mod create_admin;
 mod fork;
 mod grant;
@@ -38,6 +39,9 @@ pub(crate) enum Command {
     /// Get a platform administrator's token for a while, at the server's
     /// console, where nobody can log in any more; the audit trail keeps why
     BreakGlass(break_glass::Options),
+    /// Say that the identity database's clock is right, after it has jumped:
+    /// until then nothing is deleted by its age
+    ConfirmClock(confirm_clock::Options),
     /// Let a role without ownership serve API and workers: it can add to the
     /// audit trail, but not change or delete it. Run again after an upgrade
     Grant(grant::Options),
@@ -80,6 +84,7 @@ impl Command {
             Self::History => output.list(&history(&config).await?),
             Self::CreateAdmin(options) => options.run(&config).await,
             Self::BreakGlass(options) => options.run(&config).await,
+            Self::ConfirmClock(options) => options.run(&config).await,
             Self::Grant(options) => options.run(&config).await,
             Self::Release(options) => options.run(&config).await,
             Self::Fork(options) => options.run(&config).await,

@@ -9,7 +9,7 @@ use yuantus_audit::Trail;
 use yuantus_auth::{Attempts, Passwords, Tokens, opaque, policy::Policy};
 use yuantus_config::{Config, Environment};
 use yuantus_control_plane::{
-    app::{App, Parts, Settings, audit::Audit},
+    app::{App, Parts, Settings, audit::Audit, clock},
     rpc::{
         ApiKeys, Audits, Auth, Backups, Customers, Exports, Files, Members, Migrations, Operations,
         Orgs, Policies, Sessions, Tenants, Users, status::status,
@@ -65,6 +65,8 @@ impl Api {
         for previous in &config.auth.previous_jwt_secrets {
             tokens = tokens.with_previous(previous).map_err(local)?;
         }
+        let (stopped, syncing) = (stop.clone(), clock::run_sync(db.clone()));
+        background.spawn(async move { stopped.run_until_cancelled(syncing).await.unwrap_or(()) });
         let data = data(config)?;
         background.spawn(data.clone().run_idle(stop.clone()));
         let (trail, writer) = Trail::new(db.clone());

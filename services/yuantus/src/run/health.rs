@@ -1,7 +1,7 @@
 //! What the gateway asks about the things we depend on.
 
 use async_trait::async_trait;
-use yuantus_control_plane::app::App;
+use yuantus_control_plane::app::{App, clock};
 use yuantus_domain::OrgKey;
 use yuantus_gateway::{Health, StorageFacts, health::ProbeError};
 
@@ -20,6 +20,10 @@ impl Health for AppHealth {
 
     async fn storage(&self) -> Result<(), ProbeError> {
         Ok(self.0.check_storage().await?)
+    }
+
+    fn clock_offset(&self) -> Option<i64> {
+        Some(clock::offset()).filter(|offset| offset.abs() > clock::TOLERANCE)
     }
 
     fn storage_facts(&self) -> StorageFacts {
