@@ -106,6 +106,7 @@ pub async fn fork(txn: &impl ConnectionTrait) -> Result<Uuid> {
             updated_at = now()
         WHERE state IN ('PENDING', 'RUNNING')",
         "DELETE FROM tombstones",
+        "DELETE FROM orphans",
     ] {
         txn.execute_unprepared(sql).await.during("fork plane")?;
     }

@@ -3,9 +3,13 @@
 
 use serde::Serialize;
 use yuantus_domain::{Error, Result, id::PLATFORM};
-use yuantus_identity::query::{
-    inventory::{self, Inventory},
-    recovery::{self, Standing},
+use yuantus_identity::{
+    entity::orphan::Model as Orphan,
+    query::{
+        inventory::{self, Inventory},
+        orphan,
+        recovery::{self, Standing},
+    },
 };
 use yuantus_postgres::{DatabaseInfo, Kind, Server};
 
@@ -14,7 +18,7 @@ use super::App;
 /// One thing on which the two do not agree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// What kind of thing: `database`, `tombstone`, `backup`, `plane`.
+    /// What kind of thing: `plane`, `database`, `tombstone`, `backup` or `orphan`.
     pub kind: &'static str,
     /// Its name.
     pub name: String,
@@ -42,6 +46,7 @@ impl App {
         let mut found = self.of_plane(&standing, &server).await?;
         found.extend(of_databases(&there, &recorded));
         found.extend(of_backups(&prefixes, &recorded));
+        found.extend(orphan::list(&self.db).await?.into_iter().map(left_behind));
         Ok(found)
     }
 
@@ -78,6 +83,16 @@ impl App {
         }
         Ok(found)
     }
+}
+
+/// What an operation could not remove, of which both sides know.
+fn left_behind(orphan: Orphan) -> Difference {
+    let Orphan { operation_id, reason, attempts, next_attempt_at, .. } = orphan;
+    let finding = format!(
+        "was left behind by operation {operation_id} and is tried again at {next_attempt_at} \
+         (tried {attempts} times since): {reason}"
+    );
+    Difference::new("orphan", orphan.name, finding)
 }
 
 /// The databases of this plane, whatever they are for.
