@@ -8,6 +8,7 @@ mod api;
 mod child;
 mod environment;
 mod program;
+pub mod s3_proxy;
 
 pub use api::{Api, backup_id};
 pub use child::Child;
