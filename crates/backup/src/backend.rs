@@ -1,12 +1,13 @@
 //! A repository's files in S3, as `rustic_core` wants them.
 //!
-//! It calls from threads of its own, so each request is driven on the runtime's handle. Three
+//! It calls from threads of its own, so each request is driven on the runtime's handle. Four
 //! things it does not know are added: packs are written behind (and in parallel), packs are read
-//! whole and ahead, and **snapshots are withheld**: `rustic_core` writes one as soon as its reader
+//! whole and ahead, **what is read is compared with its name** (see [`proof`]), and **snapshots are withheld**: `rustic_core` writes one as soon as its reader
 //! ends, before anybody knows whether the dump is whole.
 
 mod failure;
 mod loads;
+mod proof;
 mod uploads;
 
 use std::sync::Arc;
@@ -19,8 +20,10 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use yuantus_storage::ObjectStore;
 
-use failure::{Failed, Failure, Stop};
+pub(crate) use failure::Failed;
+use failure::{Failure, Stop};
 use loads::Loads;
+pub(crate) use proof::{read_named, unsteady};
 use uploads::Uploads;
 
 pub(crate) struct Backend {
@@ -48,9 +51,23 @@ impl Backend {
         }
     }
 
-    /// The first error of S3 there was.
+    /// The first failure there was.
     pub(crate) fn failure(&self) -> Option<Failed> {
         self.failure.first()
+    }
+
+    /// Forgets what was read and what failed, to look again.
+    pub(crate) fn start_over(&self) {
+        self.failure.forget();
+        self.loads.forget();
+    }
+
+    /// Asks S3 something from a thread that may block.
+    pub(crate) fn ask<T, F>(&self, question: impl FnOnce(ObjectStore) -> F) -> Option<T>
+    where
+        F: Future<Output = Result<T, Failed>>,
+    {
+        self.wait(question(self.store.clone())).ok()
     }
 
     /// Tells which packs will be read, in this order.
@@ -105,7 +122,13 @@ impl ReadBackend for Backend {
 
     fn read_full(&self, tpe: FileType, id: &Id) -> RusticResult<Bytes> {
         let key = self.key(tpe, id);
-        Ok(self.wait(async { Ok(self.store.get(&key).await?) })?)
+        Ok(self.wait(async {
+            match tpe {
+                // The one file whose name says nothing; it is authenticated when it is opened.
+                FileType::Config => Ok(self.store.get(&key).await?),
+                _ => read_named(&self.store, &key, *id).await,
+            }
+        })?)
     }
 
     fn read_partial(

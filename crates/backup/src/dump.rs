@@ -1,21 +1,28 @@
 //! Reading a dump back: streamed, a few packs in memory.
 
 use std::{
-    io::{self, Write},
+    io,
     path::Path,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes};
-use rustic_core::{IndexedFullStatus, repofile::Node};
+use rustic_core::{
+    IndexedFullStatus, TreeId,
+    repofile::{BlobType, Node},
+};
 use tokio::{
     io::{AsyncRead, ReadBuf},
     sync::{mpsc, oneshot},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::{Error, Repository, Result, session::Session};
+use crate::{
+    Error, Repository, Result,
+    blobs::{Blobs, check_blob},
+    session::Session,
+};
 
 const OPERATION: &str = "reading a dump";
 
@@ -49,11 +56,11 @@ impl Repository {
         let cancel = CancellationToken::new();
         let guard = cancel.clone().drop_guard();
         let task = Session::start(self, OPERATION, cancel, move |session| {
-            let (repository, node) = find(session, &id, &path)?;
+            let (repository, node) = session.twice(|| find(session, &id, &path))?;
             // Nobody listens any more if this fails; the next write notices.
             let _ = opened.send(node.meta.size);
-            let last = stream(session, &repository, &node, Sender(&sender));
-            let last = last.map_or_else(Piece::Failed, |()| Piece::End);
+            let last = stream(session, &repository, &node, &sender);
+            let last = last.map_or_else(|e| Piece::Failed(session.believed(e)), |()| Piece::End);
             let _ = sender.blocking_send(last);
             Ok(())
         })
@@ -105,47 +112,44 @@ impl AsyncRead for DumpReader {
 pub(crate) fn read_small(session: &Session, snapshot_id: &str, path: &str) -> Result<Vec<u8>> {
     let (repository, node) = find(session, snapshot_id, path)?;
     let mut content = Vec::new();
-    session.checked(repository.dump(&node, &mut content))?;
+    let mut blobs = Blobs::of(session, &repository, &node, |blob| {
+        content.extend_from_slice(&blob);
+        Ok(())
+    })?;
+    blobs.dump(session, &repository, &node)?;
+    drop(blobs);
     Ok(content)
 }
 
-type Indexed = rustic_core::Repository<IndexedFullStatus>;
+pub(crate) type Indexed = rustic_core::Repository<IndexedFullStatus>;
 
 fn find(session: &Session, snapshot_id: &str, path: &str) -> Result<(Indexed, Node)> {
     let repository = session.open()?;
     let snapshot = session.snapshot(&repository, snapshot_id)?;
     let repository = session.checked(repository.to_indexed())?;
+    check_tree(session, &repository, snapshot.tree)?;
     let path = Path::new(path.trim_start_matches('/'));
     let node = session.checked(repository.node_from_path(snapshot.tree, path))?;
     Ok((repository, node))
+}
+
+/// Dump and manifest are in the root, so this tree is all that names them.
+fn check_tree(session: &Session, repository: &Indexed, tree: TreeId) -> Result<()> {
+    let blob = session.checked(repository.get_blob_cached(&tree.into(), BlobType::Tree))?;
+    check_blob(*tree, &blob).map_err(|damage| session.damaged(damage))
 }
 
 fn stream(
     session: &Session,
     repository: &Indexed,
     node: &Node,
-    mut sender: Sender<'_>,
+    sender: &mpsc::Sender<Piece>,
 ) -> Result<()> {
-    let mut packs = Vec::new();
-    for blob in node.content.iter().flatten() {
-        packs.push(*session.checked(repository.get_index_entry(blob))?.pack);
-    }
-    packs.dedup();
-    session.backend().plan(packs);
-    session.checked(repository.dump(node, &mut sender))
-}
-
-/// Writes to the channel. An error means that nobody reads any more.
-struct Sender<'a>(&'a mpsc::Sender<Piece>);
-
-impl Write for Sender<'_> {
-    fn write(&mut self, content: &[u8]) -> io::Result<usize> {
-        let piece = Piece::Content(Bytes::copy_from_slice(content));
-        self.0.blocking_send(piece).map_err(|_| io::ErrorKind::BrokenPipe)?;
-        Ok(content.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    let mut blobs = Blobs::of(session, repository, node, |blob| {
+        // An error means that nobody reads any more.
+        let sent = sender.blocking_send(Piece::Content(blob));
+        sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    })?;
+    session.backend().plan(blobs.packs());
+    blobs.dump(session, repository, node)
 }

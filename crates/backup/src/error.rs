@@ -36,6 +36,24 @@ pub enum Error {
         /// Why.
         source: RusticFailure,
     },
+    /// A file of the repository, or something in it, was read and is not what it was named to be.
+    #[error("{operation} in the repository {prefix:?}")]
+    Damaged {
+        /// What was being done.
+        operation: &'static str,
+        /// The repository's prefix in the bucket.
+        prefix: String,
+        /// What is damaged, and how.
+        source: Arc<Damage>,
+    },
+    /// There is nothing at all where the repository should be.
+    #[error("there is nothing at {prefix:?} in bucket {bucket:?}: is it the right bucket?")]
+    Absent {
+        /// The repository's prefix in the bucket.
+        prefix: String,
+        /// The bucket.
+        bucket: String,
+    },
     /// The repository was made with another key.
     #[error("the key does not open the repository {prefix:?}")]
     WrongKey {
@@ -103,6 +121,34 @@ impl Error {
         matches!(self, Self::Storage { source, .. } if source.is_fenced())
     }
 
+    /// Whether the backup is damaged: what was read, twice, is wrong or missing from a repository
+    /// that is there. Everything else says nothing about the backup.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. }
+            | Self::Repository { .. }
+            | Self::NoSnapshot { .. }
+            | Self::Document { .. }
+            | Self::Mismatch { .. } => true,
+            Self::Storage { source, .. } => source.is_not_found(),
+            Self::Source { .. }
+            | Self::Absent { .. }
+            | Self::WrongKey { .. }
+            | Self::InvalidKey { .. }
+            | Self::TooLarge
+            | Self::Cancelled { .. }
+            | Self::Panicked { .. } => false,
+        }
+    }
+
+    /// S3's error, where it is S3 that failed.
+    pub fn storage_error(&self) -> Option<&yuantus_storage::Error> {
+        match self {
+            Self::Storage { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+
     /// Whether the same call may succeed later, unchanged.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -111,6 +157,17 @@ impl Error {
             _ => false,
         }
     }
+}
+
+/// A file of a repository, or something in it, that is not what its name says: it is read again
+/// before that is believed.
+#[derive(Debug, thiserror::Error)]
+#[error("{subject} {what}")]
+pub struct Damage {
+    /// What is damaged, such as a key in the bucket.
+    pub subject: String,
+    /// How it is damaged.
+    pub what: String,
 }
 
 /// An error of `rustic_core` on one line; its own `Display` is a page with advice for the users of

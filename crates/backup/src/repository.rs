@@ -3,6 +3,7 @@
 mod backup;
 mod complete;
 mod init;
+pub(crate) mod key_file;
 mod manifest;
 
 use yuantus_storage::ObjectStore;

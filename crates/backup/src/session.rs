@@ -1,5 +1,7 @@
 //! One piece of work on a repository, on a blocking thread.
 
+mod doubt;
+
 use std::{error::Error as _, sync::Arc};
 
 use rustic_core::{
@@ -9,7 +11,12 @@ use rustic_core::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Error, Repository, Result, RusticFailure, backend::Backend};
+use crate::{
+    Error, Repository, Result, RusticFailure,
+    backend::{Backend, Failed},
+    error::Damage,
+    repository::key_file,
+};
 
 /// Pieces of work at once, in this process: each has threads, packs in memory and an index.
 const PARALLEL: usize = 4;
@@ -20,6 +27,9 @@ static SLOTS: Semaphore = Semaphore::const_new(PARALLEL);
 pub(crate) struct Session {
     operation: &'static str,
     prefix: String,
+    bucket: String,
+    /// Where stock restic's key file is, if the repository was made with our key.
+    key_file: String,
     master: MasterKey,
     backend: Arc<Backend>,
     cancel: CancellationToken,
@@ -55,6 +65,8 @@ impl Session {
         let session = Session {
             operation,
             master: repository.key().master.clone(),
+            key_file: key_file::path(repository),
+            bucket: store.bucket().to_owned(),
             backend: Arc::new(Backend::new(store, prefix.clone(), cancel.clone())),
             prefix,
             cancel,
@@ -90,21 +102,30 @@ impl Session {
     }
 
     pub(crate) fn open(&self) -> Result<Opened> {
-        let closed = self.closed()?;
-        match closed.open(&self.credentials()) {
+        match self.closed()?.open(&self.credentials()) {
             // The config is the first thing that is decrypted.
-            Err(error) if undecipherable(&error) => {
-                Err(Error::WrongKey { prefix: self.prefix.clone() })
-            }
+            Err(error) if undecipherable(&error) => self.open_again(),
             result => self.checked(result),
         }
+    }
+
+    pub(crate) fn damaged(&self, damage: Damage) -> Error {
+        let (operation, prefix) = (self.operation, self.prefix.clone());
+        Error::Damaged { operation, prefix, source: Arc::new(damage) }
     }
 
     /// Says what really went wrong: `rustic_core` carries on after some errors and reports what
     /// follows from others.
     pub(crate) fn checked<T>(&self, result: RusticResult<T>) -> Result<T> {
-        if let Some(source) = self.backend.failure() {
-            return Err(Error::Storage { operation: self.operation, source });
+        match self.backend.failure() {
+            Some(Failed::Storage(source)) => {
+                return Err(Error::Storage { operation: self.operation, source });
+            }
+            Some(Failed::Damaged(source)) => {
+                let (operation, prefix) = (self.operation, self.prefix.clone());
+                return Err(Error::Damaged { operation, prefix, source });
+            }
+            None => {}
         }
         if self.cancel.is_cancelled() {
             return Err(Error::Cancelled { operation: self.operation });
@@ -121,7 +142,7 @@ impl Session {
         let id: SnapshotId = snapshot_id.parse().map_err(|_| none())?;
         let read = repository.get_file::<SnapshotFile>(&id);
         match self.backend.failure() {
-            Some(error) if error.is_not_found() => Err(none()),
+            Some(Failed::Storage(error)) if error.is_not_found() => Err(none()),
             _ => self.checked(read),
         }
     }

@@ -11,7 +11,7 @@ mod object_store;
 mod presign;
 mod settings;
 
-pub use error::{Cause, Error, Result};
+pub use error::{Cause, Error, Result, Subject};
 pub use object_store::{Object, ObjectHeaders, ObjectStore, PART_BYTES, Upload};
 pub use presign::Presigner;
 pub use settings::{S3Settings, Timeouts};

@@ -89,7 +89,7 @@ impl LocalS3 {
             FileSystem::new(&settings.dir).map_err(|source| dir(format!("{source:?}").into()))?;
         // Beside the bucket: no bucket has a name that begins with a dot.
         let names = Names::new(settings.dir.join(".names"));
-        let mut service = S3ServiceBuilder::new(Files::new(files, names));
+        let mut service = S3ServiceBuilder::new(Files::new(files, names, settings.dir.clone()));
         service.set_auth(SimpleAuth::from_single(
             settings.access_key_id.clone(),
             settings.secret_access_key.expose_secret(),

@@ -6,17 +6,22 @@ mod fence;
 mod folders;
 mod read;
 mod upload;
+mod write;
 
-use aws_sdk_s3::{Client, primitives::ByteStream};
-use bytes::Bytes;
+use std::sync::Arc;
+
+use aws_sdk_s3::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+};
 
 use crate::{
-    Result, S3Settings, Timeouts,
-    client::{connect, timeout_config},
-    error::from_sdk,
+    Cause, Error, Result, S3Settings, Subject, Timeouts, client::connect, error::from_sdk,
 };
+use delete::DeleteWay;
 use fence::Fence;
-pub use upload::{ObjectHeaders, PART_BYTES, Upload};
+pub use upload::{PART_BYTES, Upload};
+pub use write::ObjectHeaders;
 
 /// A bucket. Clones share one connection pool.
 #[derive(Clone, Debug)]
@@ -26,6 +31,8 @@ pub struct ObjectStore {
     endpoint: String,
     timeouts: Timeouts,
     fence: Fence,
+    /// How this server takes many deletes, as far as it is known.
+    delete_way: Arc<DeleteWay>,
 }
 
 /// An object as a listing shows it.
@@ -52,6 +59,7 @@ impl ObjectStore {
             endpoint: settings.endpoint_url.clone().unwrap_or_else(aws),
             timeouts,
             fence: Fence::default(),
+            delete_way: Arc::default(),
         }
     }
 
@@ -71,20 +79,27 @@ impl ObjectStore {
         &self.endpoint
     }
 
-    /// Writes an object, replacing the one that may be there.
-    pub async fn put(&self, key: &str, content: Bytes) -> Result<()> {
-        self.fence.check("PutObject", key)?;
-        let timeouts = timeout_config(&self.timeouts, content.len() as u64);
-        self.client
-            .put_object()
-            .bucket(&self.bucket)
-            .key(key)
-            .body(ByteStream::from(content))
-            .customize()
-            .config_override(aws_sdk_s3::config::Config::builder().timeout_config(timeouts))
-            .send()
-            .await
-            .map_err(|error| from_sdk("PutObject", key, error))?;
-        Ok(())
+    fn subject(&self, key: &str) -> Subject {
+        Subject { bucket: self.bucket.clone(), key: key.to_owned() }
+    }
+
+    fn failed(&self, operation: &'static str, key: &str, cause: Cause) -> Error {
+        Error::Request { operation, subject: self.subject(key), cause }
+    }
+
+    /// Folds an SDK error about `key`, or about the bucket where that is empty.
+    fn refused<E>(&self, operation: &'static str, key: &str, error: SdkError<E>) -> Error
+    where
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        from_sdk(operation, self.subject(key), error)
+    }
+
+    /// To be asked before anything is written or deleted.
+    fn check_fence(&self, operation: &'static str, key: &str) -> Result<()> {
+        if self.fence.is_open() {
+            return Ok(());
+        }
+        Err(Error::Fenced { operation, subject: self.subject(key) })
     }
 }

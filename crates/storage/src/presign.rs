@@ -9,7 +9,7 @@ use std::{fmt, time::Duration};
 use aws_sdk_s3::{Client, presigning::PresigningConfig};
 
 use crate::{
-    Error, Result, S3Settings, Timeouts,
+    Error, Result, S3Settings, Subject, Timeouts,
     client::connect,
     error::{Cause, from_sdk},
 };
@@ -40,7 +40,10 @@ impl Presigner {
         let config = self.config("GetObject", key)?;
         let request = self.client.get_object().bucket(&self.bucket).key(key);
         let signed = request.presigned(config).await;
-        Ok(signed.map_err(|error| from_sdk("GetObject", key, error))?.uri().to_owned())
+        Ok(signed
+            .map_err(|error| from_sdk("GetObject", self.subject(key), error))?
+            .uri()
+            .to_owned())
     }
 
     /// A URL for HEAD.
@@ -48,13 +51,20 @@ impl Presigner {
         let config = self.config("HeadObject", key)?;
         let request = self.client.head_object().bucket(&self.bucket).key(key);
         let signed = request.presigned(config).await;
-        Ok(signed.map_err(|error| from_sdk("HeadObject", key, error))?.uri().to_owned())
+        Ok(signed
+            .map_err(|error| from_sdk("HeadObject", self.subject(key), error))?
+            .uri()
+            .to_owned())
+    }
+
+    fn subject(&self, key: &str) -> Subject {
+        Subject { bucket: self.bucket.clone(), key: key.to_owned() }
     }
 
     fn config(&self, operation: &'static str, key: &str) -> Result<PresigningConfig> {
         PresigningConfig::expires_in(self.valid).map_err(|error| Error::Request {
             operation,
-            key: key.to_owned(),
+            subject: self.subject(key),
             cause: Cause::Invalid(error.to_string()),
         })
     }

@@ -53,7 +53,10 @@ async fn an_object_comes_back_whole_in_parts_and_not_after_it_was_deleted() {
     assert_eq!(store.head("a/b c+ü").await.unwrap(), None);
     let missing = store.get("a/b c+ü").await.unwrap_err();
     assert!(missing.is_not_found() && !missing.is_transient());
-    assert_eq!(missing.to_string(), "GetObject \"a/b c+ü\": there is no such object");
+    assert_eq!(
+        missing.to_string(),
+        "GetObject \"a/b c+ü\" in bucket \"files\": there is no such object"
+    );
 }
 
 #[tokio::test]
@@ -117,7 +120,7 @@ async fn a_bucket_is_made_once_and_its_absence_is_said() {
     store.ping().await.unwrap();
     let settings = S3Settings { bucket: "other".to_owned(), ..server.client_settings() };
     let other = ObjectStore::new(&settings);
-    assert!(other.ping().await.unwrap_err().is_not_found());
+    assert!(other.ping().await.unwrap_err().is_missing_bucket());
     let refused = other.list("").await.unwrap_err();
     assert!(matches!(refused, Error::Request { cause: Cause::Answered { status: 404, .. }, .. }));
     for _ in 0..2 {
@@ -141,8 +144,8 @@ async fn single_errors_and_cuts_are_tried_again_and_lasting_ones_are_named() {
     let failed = store.get("x").await.unwrap_err();
     assert_eq!(server.faults().requests() - before, 3);
     assert!(failed.is_transient());
-    let Error::Request { operation: "GetObject", key, cause } = failed else { panic!() };
-    assert_eq!(key, "x");
+    let Error::Request { operation: "GetObject", subject, cause } = failed else { panic!() };
+    assert_eq!(subject.key, "x");
     assert!(matches!(cause, Cause::Answered { status: 500, .. }), "{cause}");
 
     server.faults().clear();

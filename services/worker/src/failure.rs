@@ -7,6 +7,9 @@ pub(crate) const DAMAGED: &str = "BACKUP_DAMAGED";
 /// What was dumped cannot be loaded.
 pub(crate) const NOT_RESTORABLE: &str = "BACKUP_NOT_RESTORABLE";
 
+/// The bucket cannot be used, and will not be without somebody's help.
+const STORAGE_FAILED: &str = "STORAGE_FAILED";
+
 fn of<E: std::error::Error + Send + Sync + 'static>(
     transient: bool,
     (passing, lasting): (&'static str, &'static str),
@@ -74,12 +77,25 @@ pub(crate) fn schema(error: yuantus_tenant_schema::Error) -> StepError {
     of(error.is_transient(), ("DATABASE_UNAVAILABLE", "MIGRATION_FAILED"), error)
 }
 
-/// A failure of the bucket.
+/// A failure of the bucket. What S3 refuses may be allowed again once somebody has mended its keys,
+/// its clock or its bucket, and undoing would need it too: it is tried again like what passes.
 pub(crate) fn storage(error: yuantus_storage::Error) -> StepError {
     if error.is_fenced() {
         return StepError::Lost;
     }
-    of(error.is_transient(), ("STORAGE_UNAVAILABLE", "STORAGE_FAILED"), error)
+    refused(error.is_transient(), error.is_invalid(), error)
+}
+
+fn refused<E: std::error::Error + Send + Sync + 'static>(
+    transient: bool,
+    invalid: bool,
+    error: E,
+) -> StepError {
+    match (transient, invalid) {
+        (true, _) => StepError::retry("STORAGE_UNAVAILABLE", error),
+        (false, false) => StepError::retry(STORAGE_FAILED, error),
+        (false, true) => StepError::fail(STORAGE_FAILED, error),
+    }
 }
 
 /// A failure of a backup repository.
@@ -87,15 +103,27 @@ pub(crate) fn backup(error: yuantus_backup::Error) -> StepError {
     if error.is_fenced() {
         return StepError::Lost;
     }
-    of(error.is_transient(), ("STORAGE_UNAVAILABLE", "BACKUP_FAILED"), error)
+    match error.storage_error() {
+        // Not there although it was written, or the repository would not be asked for it.
+        Some(source) if !source.is_not_found() => {
+            refused(source.is_transient(), source.is_invalid(), error)
+        }
+        _ => of(error.is_transient(), ("STORAGE_UNAVAILABLE", "BACKUP_FAILED"), error),
+    }
 }
 
-/// A failure to read a backup back: what does not pass is damage.
+/// A failure to read a backup back. Damage is only what was read, twice, and is wrong; everything
+/// else is a failure of the bucket or of ours, and says nothing about the backup.
 pub(crate) fn reading(error: yuantus_backup::Error) -> StepError {
-    if error.is_fenced() {
-        return StepError::Lost;
+    use yuantus_backup::Error::{Absent, Cancelled, Panicked};
+    if error.is_damage() {
+        return StepError::fail(DAMAGED, error);
     }
-    of(error.is_transient(), ("STORAGE_UNAVAILABLE", DAMAGED), error)
+    match error {
+        Absent { .. } => StepError::retry(STORAGE_FAILED, error),
+        Cancelled { .. } | Panicked { .. } => StepError::retry("BACKUP_FAILED", error),
+        error => backup(error),
+    }
 }
 
 /// A failure to load a dump: the server's, or that of whoever reads the dump.

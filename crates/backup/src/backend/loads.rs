@@ -6,7 +6,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use bytes::Bytes;
@@ -14,9 +14,9 @@ use futures::{FutureExt, future::BoxFuture, future::Shared};
 use rustic_core::Id;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
-use yuantus_storage::{Cause, ObjectStore};
+use yuantus_storage::{Cause, ObjectStore, Subject};
 
-use super::Failed;
+use super::{Failed, read_named};
 
 /// Packs fetched ahead of the one being read.
 const AHEAD: usize = 2;
@@ -53,6 +53,11 @@ impl Loads {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.plan = packs;
         state.at = 0;
+    }
+
+    /// Fetches anew what is asked for from now on.
+    pub(super) fn forget(&self) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
     }
 
     /// The whole pack, shared with whoever else wants it.
@@ -92,11 +97,11 @@ impl Loads {
         let store = self.store.clone();
         let lost = yuantus_storage::Error::Request {
             operation: "GetObject",
-            key: key.clone(),
+            subject: Subject { bucket: store.bucket().to_owned(), key: key.clone() },
             cause: Cause::Connection("the runtime is shutting down".to_owned()),
         };
-        let fetch = async move { store.get(&key).await };
+        let fetch = async move { read_named(&store, &key, id).await };
         let task = AbortOnDropHandle::new(self.handle.spawn(fetch));
-        task.map(|result| result.unwrap_or(Err(lost)).map_err(Arc::new)).boxed().shared()
+        task.map(|result| result.unwrap_or_else(|_| Err(lost.into()))).boxed().shared()
     }
 }

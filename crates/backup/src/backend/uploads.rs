@@ -36,7 +36,7 @@ impl Uploads {
         while tasks.try_join_next().is_some() {}
         let upload = async move {
             if let Err(error) = store.put(&key, content).await {
-                failure.record(Arc::new(error));
+                failure.record(error.into());
             }
             drop(slot);
         };

@@ -4,7 +4,6 @@
 //! the same bytes each time, and a config that is there is kept, so a crash at any point, or
 //! running it again, ends in the same place.
 
-use bytes::Bytes;
 use rustic_core::{
     KeyOptions,
     repofile::{Chunker, ConfigFile},
@@ -19,9 +18,7 @@ const OPERATION: &str = "initialising a repository";
 impl Repository {
     /// Makes the repository unless it is there, and makes sure that the key opens it.
     pub async fn init(&self) -> Result<()> {
-        let key_file = Bytes::from(self.key.key_file.clone());
-        let name = format!("{}keys/{}", self.prefix, hash(&key_file).to_hex().as_str());
-        self.store.put(&name, key_file).await.map_err(Error::storage(OPERATION))?;
+        self.put_key_file(OPERATION).await?;
         let config = self.config()?;
         Session::run(self, OPERATION, move |session| {
             let closed = session.closed()?;

@@ -8,10 +8,12 @@ impl Repository {
     pub async fn manifest(&self, snapshot_id: &str) -> Result<Manifest> {
         let id = snapshot_id.to_owned();
         Session::run(self, "reading a manifest", move |session| {
-            let json = dump::read_small(session, &id, manifest::FILE_NAME)?;
-            let manifest: Manifest = serde_json::from_slice(&json)
-                .map_err(|source| Error::Document { document: manifest::FILE_NAME, source })?;
-            Ok(Manifest { snapshot_id: id, ..manifest })
+            session.twice(|| {
+                let json = dump::read_small(session, &id, manifest::FILE_NAME)?;
+                let manifest: Manifest = serde_json::from_slice(&json)
+                    .map_err(|source| Error::Document { document: manifest::FILE_NAME, source })?;
+                Ok(Manifest { snapshot_id: id.clone(), ..manifest })
+            })
         })
         .await
     }

@@ -5,6 +5,7 @@
 mod support;
 
 mod completeness;
+mod damage;
 mod faults;
 mod restic;
 mod round_trip;

@@ -1,5 +1,7 @@
 //! The files behind the server: `s3s-fs`, with keys of any length.
 
+use std::path::PathBuf;
+
 use s3s::{
     S3, S3Request, S3Response, S3Result,
     dto::{
@@ -25,11 +27,21 @@ use super::names::Names;
 pub(super) struct Files {
     files: FileSystem,
     names: Names,
+    /// The directory of the buckets' directories.
+    root: PathBuf,
 }
 
 impl Files {
-    pub(super) fn new(files: FileSystem, names: Names) -> Self {
-        Self { files, names }
+    pub(super) fn new(files: FileSystem, names: Names, root: PathBuf) -> Self {
+        Self { files, names, root }
+    }
+
+    /// Refuses to write to a bucket that is not there, which `s3s-fs` would make.
+    fn expect_bucket(&self, bucket: &str) -> S3Result<()> {
+        if self.root.join(bucket).is_dir() {
+            return Ok(());
+        }
+        Err(s3_error!(NoSuchBucket, "The specified bucket does not exist"))
     }
 
     /// How a key is stored that is going to be there.
@@ -102,6 +114,7 @@ impl S3 for Files {
         &self,
         mut request: S3Request<PutObjectInput>,
     ) -> S3Result<S3Response<PutObjectOutput>> {
+        self.expect_bucket(&request.input.bucket)?;
         request.input.key = self.store(&request.input.key)?;
         self.files.put_object(request).await
     }
@@ -163,6 +176,7 @@ impl S3 for Files {
         &self,
         mut request: S3Request<CreateMultipartUploadInput>,
     ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+        self.expect_bucket(&request.input.bucket)?;
         let key = request.input.key.clone();
         request.input.key = self.store(&key)?;
         let answer = self.files.create_multipart_upload(request).await?;

@@ -3,8 +3,6 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{Error, Result};
-
 /// Asked before every put and delete.
 #[derive(Clone, Default)]
 pub(super) struct Fence(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
@@ -14,13 +12,8 @@ impl Fence {
         Self(Some(Arc::new(may_write)))
     }
 
-    pub(super) fn check(&self, operation: &'static str, key: &str) -> Result<()> {
-        match &self.0 {
-            Some(may_write) if !may_write() => {
-                Err(Error::Fenced { operation, key: key.to_owned() })
-            }
-            _ => Ok(()),
-        }
+    pub(super) fn is_open(&self) -> bool {
+        self.0.as_ref().is_none_or(|may_write| may_write())
     }
 }
 

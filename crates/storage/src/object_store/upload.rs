@@ -10,27 +10,14 @@ use aws_sdk_s3::{
     primitives::ByteStream,
     types::{CompletedMultipartUpload, CompletedPart},
 };
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
-use super::ObjectStore;
-use crate::{
-    Error, Result,
-    client::timeout_config,
-    error::{Cause, from_sdk},
-};
+use super::{ObjectHeaders, ObjectStore};
+use crate::{Cause, Error, Result, client::timeout_config};
 
 /// Bytes of a part: S3 wants 5 MiB at least and takes 10,000 of them.
 pub const PART_BYTES: usize = 8 * 1024 * 1024;
 const MAX_PARTS: usize = 10_000;
-
-/// What an object tells those who read it.
-#[derive(Clone, Debug, Default)]
-pub struct ObjectHeaders {
-    /// `Content-Type`.
-    pub content_type: String,
-    /// `Content-Disposition`.
-    pub content_disposition: String,
-}
 
 /// An object that is being written.
 #[derive(Debug)]
@@ -79,7 +66,7 @@ impl Upload {
     pub async fn finish(mut self) -> Result<()> {
         if self.id.is_none() {
             let content = self.buffer.split().freeze();
-            return self.store.put_with(&self.key, content, &self.headers).await;
+            return self.store.put_as(&self.key, content, Some(&self.headers)).await;
         }
         if !self.buffer.is_empty() {
             self.send_part().await?;
@@ -96,29 +83,31 @@ impl Upload {
     }
 
     async fn send_part(&mut self) -> Result<()> {
-        self.store.fence.check("UploadPart", &self.key)?;
+        const OPERATION: &str = "UploadPart";
         if self.parts.len() >= MAX_PARTS {
             let cause = Cause::Invalid(format!("an object has at most {MAX_PARTS} parts"));
-            return Err(Error::Request { operation: "UploadPart", key: self.key.clone(), cause });
+            return Err(self.store.failed(OPERATION, &self.key, cause));
         }
         let id = self.begun().await?;
         let content = self.buffer.split().freeze();
         let number = i32::try_from(self.parts.len() + 1).unwrap_or(i32::MAX);
         let timeouts = timeout_config(&self.store.timeouts, content.len() as u64);
-        let answer = self
-            .store
-            .client
-            .upload_part()
-            .bucket(&self.store.bucket)
-            .key(&self.key)
-            .upload_id(id)
-            .part_number(number)
-            .body(ByteStream::from(content))
-            .customize()
-            .config_override(Config::builder().timeout_config(timeouts))
-            .send()
-            .await
-            .map_err(|error| from_sdk("UploadPart", &self.key, error))?;
+        let (store, key) = (&self.store, &self.key);
+        let send = || {
+            store
+                .client
+                .upload_part()
+                .bucket(&store.bucket)
+                .key(key)
+                .upload_id(&id)
+                .part_number(number)
+                .body(ByteStream::from(content.clone()))
+                .customize()
+                .config_override(Config::builder().timeout_config(timeouts.clone()))
+                .send()
+        };
+        let sent = || async { send().await.map_err(|error| store.refused(OPERATION, key, error)) };
+        let answer = store.write(OPERATION, key, sent).await?;
         let part = CompletedPart::builder().part_number(number).set_e_tag(answer.e_tag);
         self.parts.push(part.build());
         Ok(())
@@ -126,20 +115,23 @@ impl Upload {
 
     /// The upload's id; S3 is told of the upload at the first part.
     async fn begun(&mut self) -> Result<String> {
+        const OPERATION: &str = "CreateMultipartUpload";
         if let Some(id) = &self.id {
             return Ok(id.clone());
         }
-        let answer = self
-            .store
-            .client
-            .create_multipart_upload()
-            .bucket(&self.store.bucket)
-            .key(&self.key)
-            .content_type(&self.headers.content_type)
-            .content_disposition(&self.headers.content_disposition)
-            .send()
-            .await
-            .map_err(|error| from_sdk("CreateMultipartUpload", &self.key, error))?;
+        let (store, key) = (&self.store, &self.key);
+        let send = || {
+            store
+                .client
+                .create_multipart_upload()
+                .bucket(&store.bucket)
+                .key(key)
+                .content_type(&self.headers.content_type)
+                .content_disposition(&self.headers.content_disposition)
+                .send()
+        };
+        let sent = || async { send().await.map_err(|error| store.refused(OPERATION, key, error)) };
+        let answer = store.write(OPERATION, key, sent).await?;
         let id = answer.upload_id.unwrap_or_default();
         self.id = Some(id.clone());
         Ok(id)
@@ -162,7 +154,7 @@ impl Upload {
             // An answer that was lost leaves the object behind, and the
             // upload's id is not known any more.
             if self.store.head(&self.key).await.ok().flatten() != Some(self.size) {
-                return Err(from_sdk("CompleteMultipartUpload", &self.key, error));
+                return Err(self.store.refused("CompleteMultipartUpload", &self.key, error));
             }
         }
         self.id = None;
@@ -189,29 +181,9 @@ async fn abort(store: &ObjectStore, key: &str, id: &str) -> Result<()> {
     let request = store.client.abort_multipart_upload().bucket(&store.bucket).key(key);
     match request.upload_id(id).send().await {
         Ok(_) => Ok(()),
-        Err(error) => match from_sdk("AbortMultipartUpload", key, error) {
+        Err(error) => match store.refused("AbortMultipartUpload", key, error) {
             Error::NotFound { .. } => Ok(()),
             error => Err(error),
         },
-    }
-}
-
-impl ObjectStore {
-    async fn put_with(&self, key: &str, content: Bytes, headers: &ObjectHeaders) -> Result<()> {
-        self.fence.check("PutObject", key)?;
-        let timeouts = timeout_config(&self.timeouts, content.len() as u64);
-        self.client
-            .put_object()
-            .bucket(&self.bucket)
-            .key(key)
-            .content_type(&headers.content_type)
-            .content_disposition(&headers.content_disposition)
-            .body(ByteStream::from(content))
-            .customize()
-            .config_override(Config::builder().timeout_config(timeouts))
-            .send()
-            .await
-            .map_err(|error| from_sdk("PutObject", key, error))?;
-        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! Makes a new, empty database and loads the dump into it. What an earlier
-//! attempt left is dropped first: half a load cannot be resumed.
+//! attempt left is dropped first: half a load cannot be resumed. Invariant: the
+//! step ends only with the very bytes that were backed up.
 
 use async_trait::async_trait;
 use yuantus_operations::{Outcome, Run, Step, StepResult, crashpoint};
@@ -48,15 +49,17 @@ impl Step<Deps> for LoadDump {
         }
         let access = deps.server.access(&incoming, lane.tag());
         let repository = repository(deps, run, &input.source, &prefix).await?;
-        let dump = repository.open_dump(&manifest.snapshot_id, &manifest.dump_path).await;
-        let dump = dump.map_err(failure::reading)?;
+        let dump = repository.open_checked(&manifest).await;
+        let mut dump = dump.map_err(failure::reading)?;
         let total = manifest.dump_bytes;
         let load = Load { access: &access, tools: &deps.tools, contents: contents.as_ref() };
         let left = with_progress(run, "bytes", |reporter| async {
-            let dump = Counted::new(dump, move |bytes| reporter.report(bytes, total));
+            let dump = Counted::new(&mut dump, move |bytes| reporter.report(bytes, total));
             load.load(dump).await.map_err(failure::loading)
         })
         .await?;
+        // What was loaded is the dump of the manifest, byte for byte, or it is not used.
+        dump.prove().await.map_err(failure::reading)?;
         crashpoint!("RestoreDatabase.load_dump.after_load");
         lane.close().await;
         run.warn(&[left.gone, left.refused].concat()).await?;
