@@ -213,9 +213,10 @@ fn not_taken(error: yuantus_storage::Error) -> Error {
     storage("a file was not taken", error)
 }
 
-/// What a client hears of S3's failure, and the log of what came of it.
+/// What a client hears of S3's failure, and the log of what came of it. What S3 refuses, such as a
+/// key of ours, is no less of an outage to whoever sends a file.
 pub(super) fn storage(came: &str, error: yuantus_storage::Error) -> Error {
-    if !error.is_transient() {
+    if error.answered().is_none() && !error.is_transient() {
         return Error::internal(error);
     }
     tracing::warn!(error = chain(&error), "{came}: S3 cannot be used now");

@@ -39,16 +39,35 @@ impl App {
         bounded("the tenant server", ping).await
     }
 
-    /// Whether the bucket answers.
+    /// Whether the bucket can be used.
     pub async fn check_storage(&self) -> Result<()> {
-        let ping = async { self.store.ping().await.map_err(|e| away("the bucket", &e)) };
+        let ping = async { self.store.ping().await.map_err(|error| unusable(&error)) };
         bounded("the bucket", ping).await
     }
 }
 
+/// What is wrong with the bucket: who sets it up wants S3's code, which has no secret in it.
+fn unusable(error: &yuantus_storage::Error) -> Error {
+    match error.answered() {
+        _ if error.is_missing_bucket() => {
+            log_failure("the bucket", error);
+            unavailable("the bucket does not exist; the first to write there makes it".to_owned())
+        }
+        Some((status, code)) => {
+            log_failure("the bucket", error);
+            unavailable(format!("S3 refuses the use of the bucket: {status} {code}"))
+        }
+        None => away("the bucket", error),
+    }
+}
+
 fn away(what: &str, error: &(dyn std::error::Error + 'static)) -> Error {
-    tracing::debug!(error = %yuantus_operations::step::chain(error), what, "health check failed");
+    log_failure(what, error);
     unavailable(format!("{what} cannot be reached"))
+}
+
+fn log_failure(what: &str, error: &(dyn std::error::Error + 'static)) {
+    tracing::debug!(error = %yuantus_operations::step::chain(error), what, "health check failed");
 }
 
 fn unavailable(message: String) -> Error {

@@ -1,5 +1,5 @@
 //! Whether the bucket is this control plane's: an object in it says whose it
-//! is.
+//! is. Who starts first makes the bucket and marks it.
 //!
 //! Invariant: no process works with a bucket that says it is another plane's,
 //! or that was marked once and is not any more: it is another, or was emptied,
@@ -21,8 +21,10 @@ use crate::failure::{Failure, chain};
 const KEY: &str = "control-plane/plane.json";
 /// How long a start waits for the bucket.
 const AT_START: Duration = Duration::from_secs(2);
-/// Between two attempts to reach it.
-const PAUSE: Duration = Duration::from_secs(5);
+/// Before the second attempt to reach it; doubled for each one after.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Between two attempts at most.
+const LAST_PAUSE: Duration = Duration::from_secs(60);
 
 #[derive(Serialize, Deserialize)]
 struct Mark {
@@ -41,31 +43,49 @@ pub(crate) async fn check_at_start(
     match tokio::time::timeout(AT_START, look(db, store)).await {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(Unusable::Foreign(failure))) => return Err(failure),
-        Ok(Err(Unusable::Away(why))) => {
-            tracing::warn!(why, "whose the bucket is cannot be told yet");
-        }
-        Err(_) => tracing::warn!("whose the bucket is cannot be told yet: no answer in time"),
+        // Nobody but a person makes it again.
+        Ok(Err(Unusable::Missing(_))) => return Err(emptied(store.bucket())),
+        Ok(Err(Unusable::Away(error))) => tell(store, &error),
+        Err(_) => tell(store, "no answer in time"),
     }
     tasks.spawn(run_look(db.clone(), store.clone(), shutdown.clone()));
     Ok(())
 }
 
+fn tell(store: &ObjectStore, error: &str) {
+    tracing::warn!(bucket = store.bucket(), error, "the bucket cannot be used");
+}
+
+/// Each cause that it cannot be used is said once.
 async fn run_look(db: Database, store: ObjectStore, shutdown: CancellationToken) {
-    while shutdown.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_some() {
+    let (mut said, mut pause) = (String::new(), FIRST_PAUSE);
+    while shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+        pause = LAST_PAUSE.min(pause * 2);
         match look(&db, &store).await {
-            Ok(()) => return,
+            Ok(()) => {
+                return tracing::info!(bucket = store.bucket(), "the bucket can be used now");
+            }
             Err(Unusable::Foreign(failure)) => {
                 tracing::error!(%failure, "stopping: the bucket is not this control plane's");
                 return shutdown.cancel();
             }
-            Err(Unusable::Away(_)) => {}
+            Err(Unusable::Away(error) | Unusable::Missing(error)) => {
+                if error != said {
+                    tell(&store, &error);
+                    said = error;
+                }
+            }
         }
     }
 }
 
 /// Why the bucket cannot be used.
 enum Unusable {
+    /// It does not answer, or refuses.
     Away(String),
+    /// It was marked once, and does not exist, as the server says now.
+    Missing(String),
+    /// It is another's, or was emptied.
     Foreign(Failure),
 }
 
@@ -79,7 +99,8 @@ async fn look(db: &Database, store: &ObjectStore) -> Result<(), Unusable> {
         Ok(text) => {
             serde_json::from_slice::<Mark>(&text).map_err(|error| away(&error)).map(Some)?
         }
-        Err(yuantus_storage::Error::NotFound { .. }) => None,
+        Err(error) if error.is_not_found() => None,
+        Err(error) if error.is_missing_bucket() => return Err(Unusable::Missing(chain(&error))),
         Err(error) => return Err(away(&error)),
     };
     let bucket = store.bucket();
@@ -87,15 +108,16 @@ async fn look(db: &Database, store: &ObjectStore) -> Result<(), Unusable> {
         Some(mark) if mark.plane == standing.plane => {}
         Some(mark) => {
             let whose = format!("bucket `{bucket}` is that of control plane {}", mark.plane);
-            return Err(foreign(whose, "each needs a bucket of its own: see storage.bucket"));
+            let remedy = "each needs a bucket of its own: see storage.bucket";
+            return Err(Unusable::Foreign(foreign(whose, remedy)));
         }
-        None if standing.bucket_marked => return Err(emptied(bucket)),
+        None if standing.bucket_marked => return Err(Unusable::Foreign(emptied(bucket))),
         None => {
             let newest = backup::newest_complete(db).await.map_err(|error| away(&error))?;
             if let Some(prefix) = newest
                 && store.list(&prefix).await.map_err(|error| away(&error))?.is_empty()
             {
-                return Err(emptied(bucket));
+                return Err(Unusable::Foreign(emptied(bucket)));
             }
             // The same bytes each time: two that do it at once agree.
             let mark = serde_json::to_vec(&Mark { plane: standing.plane });
@@ -106,7 +128,7 @@ async fn look(db: &Database, store: &ObjectStore) -> Result<(), Unusable> {
     recovery::record_bucket(db).await.map_err(|error| away(&error))
 }
 
-fn emptied(bucket: &str) -> Unusable {
+fn emptied(bucket: &str) -> Failure {
     foreign(
         format!("bucket `{bucket}` is not the one that backups were written to, or was emptied"),
         "set storage.bucket and storage.endpoint_url to that one, or give this one to the control \
@@ -114,6 +136,6 @@ fn emptied(bucket: &str) -> Unusable {
     )
 }
 
-fn foreign(what: String, remedy: &str) -> Unusable {
-    Unusable::Foreign(Failure::local("use the bucket", format!("{what}: {remedy}")))
+fn foreign(what: String, remedy: &str) -> Failure {
+    Failure::local("use the bucket", format!("{what}: {remedy}"))
 }
