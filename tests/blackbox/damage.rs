@@ -17,7 +17,7 @@ async fn keys(env: &TestEnv) -> HashSet<String> {
     objects.into_iter().map(|object| object.key).collect()
 }
 
-async fn get(api: &Api, backup: &str) -> v1::Backup {
+pub async fn get(api: &Api, backup: &str) -> v1::Backup {
     let request = v1::GetBackupRequest {
         tenant_id: "acme".into(),
         org_id: "hq".into(),

@@ -120,3 +120,38 @@ async fn restic_and_pg_restore_bring_a_backup_back_without_us() {
     assert_eq!(counts, expected, "{:?}", manifest.tables);
     assert_tidy(&env).await;
 }
+
+#[tokio::test]
+async fn a_verified_backup_opens_with_stock_restic_although_its_key_file_was_lost() {
+    let env = TestEnv::start().await;
+    let api = env.api().await;
+    let _worker = env.worker("w", &[]);
+    api.create_tenant("acme").await;
+    api.succeed(&api.create_org("acme", "hq").await).await;
+    let backup = api.create_backup("acme", "hq").await;
+    api.succeed(&backup).await;
+    let id = backup_id(&backup);
+    let (_, key) = look_up(&api, id).await;
+    let list = ["snapshots", "--no-cache", "--json"];
+    for (wrong, content) in [("was missing", None), ("was damaged", Some("{}"))] {
+        let objects = env.store().list("tenants/acme/orgs/hq/").await.expect("objects");
+        let file = objects.iter().find(|object| object.key.contains("/keys/")).expect("key file");
+        match content {
+            None => env.store().delete(&file.key).await.expect("delete"),
+            Some(text) => env.store().put(&file.key, text.into()).await.expect("damage"),
+        }
+        let refused = restic(&env, &key, &key.password, &list).await;
+        assert_ne!(refused.code, Some(0), "{}", refused.text());
+
+        api.succeed(&api.verify_backup("acme", "hq", id).await).await;
+        let listed = restic(&env, &key, &key.password, &list).await.succeeded();
+        assert!(listed.text().contains(&key.snapshot_id), "{}", listed.text());
+        restic(&env, &key, &key.password, &["check", "--no-cache"]).await.succeeded();
+        let found = crate::damage::get(&api, id).await;
+        assert_eq!(found.state(), v1::backup::State::Complete, "{found:?}");
+        assert!(found.verified_at.is_some() && found.reason.contains(wrong), "{found:?}");
+    }
+    api.succeed(&api.verify_backup("acme", "hq", id).await).await;
+    assert_eq!(crate::damage::get(&api, id).await.reason, "", "nothing was wrong any more");
+    assert_tidy(&env).await;
+}

@@ -156,11 +156,17 @@ impl OrgScope<'_> {
         .await
     }
 
-    /// Records that a backup was read whole and found good.
-    pub async fn set_backup_verified(&self, db: &impl ConnectionTrait, id: Uuid) -> Result<()> {
+    /// Records that a backup was read whole and found good; `note` says for
+    /// people what was mended by the way, and is empty where nothing was.
+    pub async fn set_backup_verified(
+        &self,
+        db: &impl ConnectionTrait,
+        id: Uuid,
+        note: &str,
+    ) -> Result<()> {
         self.update_backup(db, id, |u| {
             u.col_expr(Column::VerifiedAt, Expr::current_timestamp())
-                .col_expr(Column::Reason, Expr::value(""))
+                .col_expr(Column::Reason, Expr::value(note))
         })
         .await
     }

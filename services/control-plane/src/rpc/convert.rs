@@ -212,8 +212,10 @@ pub(super) fn backup(row: entity::backup::Model) -> Result<v1::Backup> {
     let (shown, manifest) = match state {
         BackupState::Creating => (State::Creating, None),
         BackupState::Failed => (State::Failed, None),
-        // Nothing else is ever said of a complete one.
-        BackupState::Complete if !row.reason.is_empty() => (State::Damaged, row.manifest),
+        // What is said of a verified one is what was mended.
+        BackupState::Complete if !row.reason.is_empty() && row.verified_at.is_none() => {
+            (State::Damaged, row.manifest)
+        }
         BackupState::Complete => (State::Complete, row.manifest),
     };
     Ok(v1::Backup {
@@ -221,7 +223,7 @@ pub(super) fn backup(row: entity::backup::Model) -> Result<v1::Backup> {
         tenant_id: row.tenant_id,
         org_id: row.org_id,
         state: shown.into(),
-        reason: told("", row.reason),
+        reason: if shown == State::Complete { row.reason } else { told("", row.reason) },
         manifest: manifest.map(self::manifest).transpose()?,
         created_at: time(row.created_at),
         completed_at: row.completed_at.and_then(time),
