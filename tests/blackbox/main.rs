@@ -52,6 +52,7 @@ mod secrecy;
 mod session;
 mod settle;
 mod shutdown;
+mod storage;
 mod tidy;
 mod tls;
 mod undo;
