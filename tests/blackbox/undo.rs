@@ -136,6 +136,31 @@ async fn a_backup_whose_objects_cannot_be_deleted_fails_lists_them_and_its_lane_
     assert_tidy(&env).await;
 }
 
+#[tokio::test]
+async fn undoing_that_fails_for_a_while_and_is_killed_ends_well() {
+    let env = TestEnv::start().await;
+    let api = env.api().await;
+    api.create_tenant("acme").await;
+    let create = api.create_org("acme", "hq").await;
+    let mut worker = env.worker("w", &[]);
+    api.succeed(&create).await;
+    worker.terminate().await;
+    let backup = api.create_backup("acme", "hq").await;
+    let point = "CreateBackup.dump_database.after_manifest";
+    env.worker("w", &[("YUANTUS_CRASH_AT", point)]).crashed().await;
+    cancel(&api, &backup).await;
+    env.s3.faults().fail_next(u64::MAX);
+    for point in ["CreateBackup.unwind.after:2", "CreateBackup.unwind.before:2"] {
+        env.worker("w", &[("YUANTUS_CRASH_AT", point)]).crashed().await;
+    }
+    env.s3.faults().clear();
+    let _worker = env.worker("w", &[]);
+    let ended = api.wait(&backup).await;
+    assert_eq!(ended.state(), State::Cancelled, "{ended:#?}");
+    assert!(orphans(&env).await.is_empty());
+    assert_tidy(&env).await;
+}
+
 /// An org whose database PostgreSQL refuses to drop, and whose operation has
 /// been given up for that.
 async fn stuck_org(env: &TestEnv, api: &Api, org: &str) -> v1::Operation {

@@ -88,7 +88,17 @@ pub async fn prune(
 async fn limits(db: &Database, tenant: &str, retention: Retention) -> Result<Limits> {
     let time = match retention.days {
         0 => None,
-        days => audit_chain::days_ago(db, days).await?,
+        days => {
+            let time = audit_chain::days_ago(db, days).await?;
+            if time.is_none() {
+                tracing::warn!(
+                    tenant_id = tenant,
+                    "the identity database's clock is doubted: \
+                    nothing of the audit trail is pruned by its age"
+                );
+            }
+            time
+        }
     };
     let head = audit_chain::head(db, tenant).await?.map_or(0, |head| head.seq);
     let pruned = audit_chain::newest_checkpoint(db, tenant, Some(PRUNE)).await?;
