@@ -12,6 +12,9 @@ use crate::{
 const JWT_SECRET_BYTES: usize = 32;
 const KEY_BYTES: usize = 32;
 const TEN_YEARS: u64 = 10 * 366 * 86_400;
+/// What the names of templates, spare databases, restores and tombstones begin
+/// with.
+const OWN_NAMES: &str = "yuantus_mt_";
 /// What a size in the API can say.
 const FILE_BYTES: u64 = u32::MAX as u64;
 
@@ -51,7 +54,7 @@ pub(crate) fn check(config: &Config) -> Result<()> {
     server(config, &mut findings);
     data(config, &mut findings);
     audit(config, &mut findings);
-    findings.rule(!config.storage.bucket.is_empty(), "storage.bucket", "must not be empty");
+    storage(config, &mut findings);
     findings.finish()
 }
 
@@ -121,6 +124,47 @@ fn is_origin(text: &str) -> bool {
     })
 }
 
+fn storage(config: &Config, findings: &mut Findings) {
+    let storage = &config.storage;
+    for (key, url) in [
+        ("storage.endpoint_url", &storage.endpoint_url),
+        ("storage.public_endpoint_url", &storage.public_endpoint_url),
+    ] {
+        let sound = url.as_ref().is_none_or(|url| is_endpoint(url));
+        let rule = "must be a URL such as https://s3.example.org:9000, without user or query";
+        findings.rule(sound, key, rule);
+    }
+    let rule = "must be 3 to 63 lower-case letters, digits, `-` and `.`, with a letter or digit at \
+                each end and at each side of a `.`, and no IP address";
+    findings.rule(is_bucket(&storage.bucket), "storage.bucket", rule);
+    findings.rule(!storage.region.is_empty(), "storage.region", "must not be empty");
+}
+
+fn is_endpoint(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    })
+}
+
+/// The rules of S3, which other servers take over.
+fn is_bucket(name: &str) -> bool {
+    let label = |label: &str| {
+        let bytes = label.as_bytes();
+        let ends = bytes.first().zip(bytes.last());
+        ends.is_some_and(|(first, last)| {
+            first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric()
+        }) && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+    };
+    (3..=63).contains(&name.len())
+        && name.split('.').all(label)
+        && name.parse::<std::net::Ipv4Addr>().is_err()
+}
+
 fn databases(config: &Config, findings: &mut Findings) {
     if !config.identity.database_url.expose_secret().is_empty() {
         findings.result(config.identity_url());
@@ -129,8 +173,18 @@ fn databases(config: &Config, findings: &mut Findings) {
         findings.result(config.admin_url());
         findings.result(config.name_template());
     }
+    if let (Ok(identity), Ok(template)) = (config.identity_url(), config.name_template()) {
+        let name = identity.path().trim_start_matches('/').to_owned();
+        let ours = name.starts_with(OWN_NAMES) || template.may_name(&name);
+        let rule = "must not name a database as orgs' databases, templates or tombstones are named";
+        findings.rule(!ours, "identity.database_url", rule);
+    }
     let connections = config.identity.max_connections;
     findings.rule(connections >= 2, "identity.max_connections", "must be at least 2");
+    let per_byte = config.tenants.restore_bytes_per_dump_byte;
+    let rule = "must be 1 to 100";
+    let sound = (1.0..=100.0).contains(&per_byte);
+    findings.rule(sound, "tenants.restore_bytes_per_dump_byte", rule);
     let maintenance = &config.tenants.maintenance_database;
     findings.rule(!maintenance.is_empty(), "tenants.maintenance_database", "must not be empty");
 }

@@ -59,7 +59,7 @@ pub struct Config {
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// For the log: variables that nobody knows.
+    /// For the log: variables that this version does not use.
     pub warnings: Vec<String>,
 }
 

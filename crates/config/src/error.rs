@@ -17,6 +17,14 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// Others can read or write the file given.
+    #[error("configuration file {} {rule}", path.display())]
+    Permissions {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, as the rest of a sentence.
+        rule: &'static str,
+    },
     /// The file given is not TOML.
     #[error("configuration file {} is not TOML: line {line}: {message}", path.display())]
     ParseFile {

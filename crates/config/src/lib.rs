@@ -17,6 +17,7 @@ mod load;
 pub mod log;
 pub mod metrics;
 mod optional;
+pub mod permissions;
 pub mod purpose;
 pub mod secrets;
 pub mod server;

@@ -10,7 +10,9 @@ use figment::{
     value::Dict,
 };
 
-use crate::{Config, DEFAULT_TOML, Error, Loaded, Problem, Result, check, variables::Variables};
+use crate::{
+    Config, DEFAULT_TOML, Error, Loaded, Problem, Result, check, permissions, variables::Variables,
+};
 
 pub(crate) fn load(
     file: Option<&Path>,
@@ -18,11 +20,16 @@ pub(crate) fn load(
 ) -> Result<Loaded> {
     let defaults = Toml::string(DEFAULT_TOML);
     let variables = Variables::collect(&dict(&defaults)?, variables);
-    let warnings =
-        variables.unknown.iter().map(|name| format!("{name} is not known, ignored")).collect();
+    if !variables.unknown.is_empty() {
+        return Err(Error::Invalid { problems: variables.unknown });
+    }
+    let unused = variables.unused.iter();
+    let warnings = unused.map(|name| format!("{name} is not used by this version")).collect();
     let mut figment = Figment::from(defaults);
     if let Some(path) = file {
-        figment = figment.merge(Toml::string(&read(path)?));
+        let file = Toml::string(&read(path)?);
+        check_permissions(path, &dict(&file)?)?;
+        figment = figment.merge(file);
     }
     let mut config: Config = figment.merge(variables).extract().map_err(invalid)?;
     config.derive();
@@ -33,6 +40,15 @@ pub(crate) fn load(
 fn dict(provider: &impl Provider) -> Result<Dict> {
     let profiles = provider.data().map_err(invalid)?;
     Ok(profiles.into_values().next().unwrap_or_default())
+}
+
+fn check_permissions(path: &Path, given: &Dict) -> Result<()> {
+    let found = std::fs::metadata(path)
+        .map_err(|source| Error::ReadFile { path: path.to_owned(), source })?;
+    match permissions::objection(&found, given) {
+        Some(rule) => Err(Error::Permissions { path: path.to_owned(), rule }),
+        None => Ok(()),
+    }
 }
 
 fn read(path: &Path) -> Result<String> {

@@ -23,6 +23,15 @@ pub struct Tenants {
     pub bundle: Option<PathBuf>,
     /// Seconds a replaced database is kept.
     pub tombstone_retention_seconds: u64,
+    /// A directory of this machine on the disk of the server's data.
+    #[serde(deserialize_with = "optional::text")]
+    pub data_directory: Option<PathBuf>,
+    /// Bytes that databases may take; 0 if nobody says.
+    pub capacity_bytes: u64,
+    /// Bytes of the disk that stay free.
+    pub min_free_bytes: u64,
+    /// Bytes that a restored database takes for each byte of its dump.
+    pub restore_bytes_per_dump_byte: f64,
     /// Host clients are told to connect to, if not the template's.
     #[serde(deserialize_with = "optional::text")]
     pub client_host: Option<String>,

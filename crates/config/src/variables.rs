@@ -8,6 +8,8 @@ use figment::{
     value::{Dict, Map, Value},
 };
 
+use crate::Problem;
+
 /// Names that the runbooks use, and the keys they stand for.
 const NAMES: &[(&str, &str)] = &[
     ("YUANTUS_AUDIT_ENABLED", "audit.enabled"),
@@ -81,12 +83,21 @@ const ELSEWHERE: &[&str] = &[
     "YUANTUS_TOKEN",
 ];
 
+/// Of the runbooks, and not used by this version.
+const UNUSED: &[&str] = &["YUANTUS_QUOTA_MODE"];
+
+/// How alike a name must be to be meant, of 1.
+const ALIKE: f64 = 0.8;
+
 /// What the environment sets.
 #[derive(Default)]
 pub(crate) struct Variables {
     data: Dict,
-    /// Names that begin with `YUANTUS_` and mean nothing.
-    pub(crate) unknown: Vec<String>,
+    /// Names that begin with `YUANTUS_` and mean nothing. A name that is
+    /// mistyped leaves a default in force that somebody meant to change.
+    pub(crate) unknown: Vec<Problem>,
+    /// Names that mean nothing yet.
+    pub(crate) unused: Vec<String>,
 }
 
 impl Variables {
@@ -107,7 +118,11 @@ impl Variables {
             let Some(rest) = name.strip_prefix("YUANTUS_") else {
                 continue;
             };
-            if ELSEWHERE.contains(&name.as_str()) {
+            if ELSEWHERE.contains(&name.as_str()) || is_service_link(rest, &text) {
+                continue;
+            }
+            if UNUSED.contains(&name.as_str()) {
+                found.unused.push(name);
                 continue;
             }
             let known = NAMES.iter().find(|(known, _)| *known == name);
@@ -116,10 +131,11 @@ impl Variables {
                 None => rest.to_ascii_lowercase().replace("__", "."),
             };
             if !found.set(defaults, &key, &text) {
-                found.unknown.push(name);
+                let rule = unknown(defaults, &name);
+                found.unknown.push(Problem::new(name, rule));
             }
         }
-        found.unknown.sort();
+        found.unknown.sort_by(|a, b| a.key.cmp(&b.key));
         found
     }
 
@@ -151,6 +167,43 @@ impl Variables {
             }
         };
         true
+    }
+}
+
+/// Whether Kubernetes or Docker set it for a service named `yuantus` or
+/// `yuantus-…`: `YUANTUS_SERVICE_HOST`, `YUANTUS_API_PORT_7910_TCP_ADDR`.
+fn is_service_link(rest: &str, text: &str) -> bool {
+    let url = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| text.starts_with(scheme));
+    let padded = format!("_{rest}_");
+    padded.contains("_SERVICE_HOST_")
+        || padded.contains("_SERVICE_PORT_")
+        || url && padded.contains("_PORT_")
+        || ["_TCP_", "_UDP_", "_SCTP_"].iter().any(|protocol| {
+            padded.contains("_PORT_")
+                && ["ADDR_", "PORT_", "PROTO_"]
+                    .iter()
+                    .any(|end| padded.ends_with(&format!("{protocol}{end}")))
+        })
+}
+
+/// Names the one that may have been meant.
+fn unknown(defaults: &Dict, name: &str) -> String {
+    let long = defaults.iter().flat_map(|(section, value)| match value.as_dict() {
+        None => vec![format!("YUANTUS_{}", section.to_ascii_uppercase())],
+        Some(keys) => keys
+            .keys()
+            .map(|key| format!("YUANTUS_{section}__{key}").to_ascii_uppercase())
+            .collect(),
+    });
+    let short = NAMES.iter().map(|(name, _)| (*name).to_owned());
+    let elsewhere = ELSEWHERE.iter().map(|name| (*name).to_owned());
+    let alike = long.chain(short).chain(elsewhere).map(|known| {
+        let alike = strsim::normalized_damerau_levenshtein(&known, name);
+        (alike, known)
+    });
+    match alike.filter(|(alike, _)| *alike >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0)) {
+        Some((_, known)) => format!("is not a known variable; {known} is"),
+        None => "is not a known variable".to_owned(),
     }
 }
 

@@ -143,13 +143,75 @@ fn text_of_digits_stays_text() {
 }
 
 #[test]
-fn unknown_variables_are_warned_of_and_unknown_keys_of_a_file_refused() {
-    let loaded =
-        load(&[("YUANTUS_WORKER__LEASE", "1"), ("YUANTUS_SERVER", "http://x"), ("PATH", "/")])
-            .unwrap();
-    assert_eq!(loaded.warnings, ["YUANTUS_WORKER__LEASE is not known, ignored"]);
+fn unknown_variables_and_unknown_keys_of_a_file_are_refused() {
+    for (name, expected) in [
+        (
+            "YUANTUS_SEVER__PORT",
+            "YUANTUS_SEVER__PORT is not a known variable; YUANTUS_SERVER__PORT is",
+        ),
+        ("YUANTUS_SECRETKEY", "YUANTUS_SECRETKEY is not a known variable; YUANTUS_SECRET_KEY is"),
+        ("YUANTUS_WORKER__LEASE", "YUANTUS_WORKER__LEASE is not a known variable"),
+        ("YUANTUS_SOMETHING_ELSE", "YUANTUS_SOMETHING_ELSE is not a known variable"),
+        ("YUANTUS_", "YUANTUS_ is not a known variable"),
+    ] {
+        let error = refused(&[(name, "1"), ("PATH", "/")]);
+        assert!(error.starts_with(&format!("invalid configuration: {expected}")), "{error}");
+    }
     let unknown = load_file(Some(file("[worker]\nlease = 1\n").path()), &[]).unwrap_err();
     assert_eq!(unknown.to_string(), "invalid configuration: worker.lease is not a known key");
+}
+
+#[test]
+fn variables_of_the_command_line_and_of_neighbours_are_left_alone() {
+    let loaded = load(&[
+        ("YUANTUS_SERVER", "http://x"),
+        ("YUANTUS_CRASH_AT", "x"),
+        ("YUANTUS_PORT", "tcp://10.0.0.1:7910"),
+        ("YUANTUS_SERVICE_HOST", "10.0.0.1"),
+        ("YUANTUS_SERVICE_PORT_HTTP", "7910"),
+        ("YUANTUS_API_PORT", "tcp://10.0.0.1:7910"),
+        ("YUANTUS_API_PORT_7910_TCP", "tcp://10.0.0.1:7910"),
+        ("YUANTUS_API_PORT_7910_TCP_ADDR", "10.0.0.1"),
+        ("YUANTUS_API_PORT_7910_TCP_PROTO", "tcp"),
+    ])
+    .unwrap();
+    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    assert_eq!(loaded.config.server.listen.port(), 7910);
+    let loaded = load(&[("YUANTUS_QUOTA_MODE", "soft")]).unwrap();
+    assert_eq!(loaded.warnings, ["YUANTUS_QUOTA_MODE is not used by this version"]);
+}
+
+#[test]
+fn a_file_that_others_can_write_or_whose_secrets_they_can_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let plain = "[worker]\nlease_seconds = 40\n";
+    let secret = format!("[secrets]\nkey = \"{KEY}\"\n");
+    let url = "[identity]\ndatabase_url = \"postgresql://u:hunter2@h/x\"\n";
+    let no_password = "[identity]\ndatabase_url = \"postgresql://u@h/x\"\n";
+    for (text, mode, expected) in [
+        (plain, 0o644, None),
+        (plain, 0o664, None),
+        (plain, 0o646, Some("can be written by everybody")),
+        (&secret, 0o600, None),
+        (&secret, 0o440, None),
+        (&secret, 0o644, Some("can be read by everybody")),
+        (&secret, 0o660, Some("can be written by others")),
+        (url, 0o644, Some("can be read by everybody")),
+        (no_password, 0o644, None),
+    ] {
+        let file = file(text);
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(file.path(), permissions).unwrap();
+        match (load_file(Some(file.path()), &[]), expected) {
+            (Ok(_), None) => {}
+            (Err(error), Some(expected)) => {
+                let error = error.to_string();
+                assert!(error.contains(expected), "{error}");
+                assert!(error.contains(&file.path().display().to_string()), "{error}");
+            }
+            (loaded, expected) => panic!("{text} {mode:o}: {expected:?}: {loaded:?}"),
+        }
+    }
 }
 
 #[test]
@@ -172,6 +234,19 @@ fn a_rule_that_is_broken_is_named_with_its_key() {
         ("YUANTUS_TENANCY_MODE", "single", "tenancy_mode must be db-per-tenant-org"),
         ("YUANTUS_PLATFORM_TENANT_ID", "root", "tenancy.platform_tenant_id must be platform"),
         ("YUANTUS_STORAGE_TYPE", "local", "storage.type must be s3"),
+        ("YUANTUS_S3_ENDPOINT_URL", "localhost:9000", "storage.endpoint_url must be a URL such as"),
+        ("YUANTUS_S3_ENDPOINT_URL", "s3.example.org", "storage.endpoint_url must be a URL such as"),
+        ("YUANTUS_S3_ENDPOINT_URL", "http://u:p@h", "storage.endpoint_url must be a URL such as"),
+        (
+            "YUANTUS_S3_PUBLIC_ENDPOINT_URL",
+            "h:9000",
+            "storage.public_endpoint_url must be a URL such as",
+        ),
+        ("YUANTUS_S3_BUCKET_NAME", "My_Bucket", "storage.bucket must be 3 to 63"),
+        ("YUANTUS_S3_BUCKET_NAME", "a..b", "storage.bucket must be 3 to 63"),
+        ("YUANTUS_S3_BUCKET_NAME", "10.0.0.1", "storage.bucket must be 3 to 63"),
+        ("YUANTUS_S3_BUCKET_NAME", "-ab", "storage.bucket must be 3 to 63"),
+        ("YUANTUS_S3_BUCKET_NAME", "", "storage.bucket must be 3 to 63"),
         (
             "YUANTUS_DATABASE_URL_TEMPLATE",
             "postgresql://u@h/x",
@@ -186,6 +261,21 @@ fn a_rule_that_is_broken_is_named_with_its_key() {
     for (name, text, expected) in cases {
         let error = refused(&[(name, text)]);
         assert!(error.contains(expected), "{name}={text}: {error}");
+    }
+}
+
+#[test]
+fn the_identity_database_is_not_named_like_one_of_the_tenants() {
+    let template = ("YUANTUS_DATABASE_URL_TEMPLATE", "postgresql://h/app__{tenant_id}__{org_id}");
+    let rule = "identity.database_url must not name a database as orgs' databases";
+    for name in ["app__acme__hq", "app__a__b__0123456789", "yuantus_mt_old__1", "yuantus_mt_x"] {
+        let url = format!("postgresql://h/{name}");
+        let error = refused(&[template, ("YUANTUS_IDENTITY_DATABASE_URL", &url)]);
+        assert!(error.contains(rule), "{name}: {error}");
+    }
+    for name in ["app", "app__identity", "yuantus_identity_mt_pg"] {
+        let url = format!("postgresql://h/{name}");
+        load(&[template, ("YUANTUS_IDENTITY_DATABASE_URL", &url)]).unwrap();
     }
 }
 

@@ -39,6 +39,18 @@ impl DatabaseUrlTemplate {
         DatabaseName::render(&self.name_template, key)
     }
 
+    /// Whether some org's database may have this name, whole or cut.
+    pub fn may_name(&self, name: &str) -> bool {
+        let end = self.name_template.rsplit('}').next().unwrap_or_default();
+        let ids = name.strip_prefix(self.prefix()).and_then(|rest| {
+            // A cut name has its hash behind all of it.
+            rest.strip_suffix(end).or_else(|| rest.rsplit_once("__").map(|(ids, _)| ids))
+        });
+        ids.is_some_and(|ids| {
+            ids.split_once("__").is_some_and(|(t, o)| !t.is_empty() && !o.is_empty())
+        })
+    }
+
     /// What every name begins with, such as `yuantus_mt_pg__`.
     pub fn prefix(&self) -> &str {
         self.name_template.split('{').next().unwrap_or_default()
@@ -56,4 +68,31 @@ pub fn parse_url(field: &'static str, text: &str) -> Result<Url> {
     }
     Url::parse(&format!("postgresql://{rest}"))
         .map_err(|_| Error::invalid(field, "must be a postgresql:// URL"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{OrgId, TenantId};
+
+    #[test]
+    fn names_of_orgs_databases_are_known_from_others() {
+        let template =
+            |name: &str| DatabaseUrlTemplate::parse(&format!("postgresql://u@h/{name}")).unwrap();
+        let key = |tenant: &str, org: &str| OrgKey {
+            tenant: TenantId::parse("tenant", tenant).unwrap(),
+            org: OrgId::parse("org", org).unwrap(),
+        };
+        for name in ["yuantus_mt_pg__{tenant_id}__{org_id}", "{tenant_id}__{org_id}_db"] {
+            let template = template(name);
+            let long = "a".repeat(60);
+            for key in [key("acme", "hq"), key(&long, &long)] {
+                let name = template.database_name(&key).unwrap();
+                assert!(template.may_name(name.as_str()), "{name}");
+            }
+            for other in ["yuantus_identity_mt_pg", "postgres", "yuantus_identity", "x__"] {
+                assert!(!template.may_name(other), "{other}");
+            }
+        }
+    }
 }

@@ -4,11 +4,12 @@
 //! there is data but no file, nothing is made up anew: what the lost key had
 //! sealed could never be opened again.
 
-use std::{fs, io};
+use std::{fs, io, os::unix::fs::PermissionsExt};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use yuantus_auth::{random_key, random_password};
+use yuantus_config::permissions::secret_objection;
 
 use super::data_dir::DataDir;
 use crate::{failure::Failure, profile::write_private};
@@ -43,6 +44,11 @@ impl Secrets {
     pub(crate) fn open(data: &DataDir) -> Result<Self, Failure> {
         let path = data.secrets();
         let action = || format!("read {}", path.display());
+        if let Ok(file) = fs::metadata(&path)
+            && let Some(rule) = secret_objection(file.permissions().mode())
+        {
+            return Err(Failure::local(action(), format!("it {rule}")));
+        }
         match fs::read_to_string(&path) {
             // The text is secret: only the bare message is shown.
             Ok(text) => toml::from_str::<Stored>(&text)
@@ -122,8 +128,6 @@ impl From<Stored> for Secrets {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
@@ -139,6 +143,21 @@ mod tests {
         assert!(Secrets::open(&data).unwrap().admin_password.is_none());
         let mode = fs::metadata(data.secrets()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn secrets_that_others_can_read_or_write_are_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let data = DataDir::open(&parent.path().join("d")).unwrap();
+        Secrets::open(&data).unwrap();
+        for (mode, sound) in [(0o604, false), (0o620, false), (0o602, false), (0o640, true)] {
+            let permissions = fs::Permissions::from_mode(mode);
+            fs::set_permissions(data.secrets(), permissions).unwrap();
+            let opened = Secrets::open(&data);
+            assert_eq!(opened.is_ok(), sound, "{mode:o}");
+            let error = opened.err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(sound || error.contains("it holds secrets and can be"), "{error}");
+        }
     }
 
     #[test]
