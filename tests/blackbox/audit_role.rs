@@ -54,3 +54,47 @@ async fn a_role_without_ownership_serves_the_api_and_cannot_touch_the_trail() {
     assert_quiet(&api.child, &[]);
     assert_quiet(&worker, &[]);
 }
+
+#[tokio::test]
+async fn a_grant_to_a_role_that_would_be_locked_out_is_refused() {
+    let env = TestEnv::start().await;
+    let mut identity = env.identity().await;
+    let roles = "CREATE ROLE landlord LOGIN PASSWORD 'landlord'; CREATE ROLE heir IN ROLE landlord;
+        CREATE ROLE clerk; CREATE ROLE root SUPERUSER;
+        ALTER DATABASE yuantus_identity OWNER TO landlord;";
+    identity.execute(roles).await.expect("roles");
+    let rights = "SELECT string_agg(relname || ' ' || coalesce(relacl::text, ''), chr(10)
+        ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
+    let read = async |identity: &mut PgConnection| -> String {
+        sqlx::query_scalar(rights).fetch_one(identity).await.expect("rights")
+    };
+    let before = read(&mut identity).await;
+    let mut url = env.database_url("yuantus_identity");
+    for (role, expected) in [
+        ("landlord", "role `landlord` owns the identity database"),
+        ("heir", "role `heir` owns the identity database, or may act as the role that does"),
+        ("root", "role `root` is a superuser"),
+        ("postgres", "role `postgres` is the role of identity.database_url itself"),
+        ("nobody", "role `nobody` is not there"),
+        ("public", "role `public` is not there"),
+    ] {
+        let mut refused = env.spawn("grant", &["db", "grant", role], &[]);
+        assert_eq!(refused.ended().await.code(), Some(1), "{role}: {}", refused.log());
+        assert!(refused.log().contains(expected), "{role}: {}", refused.log());
+    }
+    assert_eq!(read(&mut identity).await, before);
+    // An owner of tables alone, asked by the owner of the database.
+    let given = "GRANT clerk TO landlord; ALTER TABLE operations OWNER TO clerk;
+        GRANT SELECT ON seaql_migrations TO landlord";
+    identity.execute(given).await.expect("owner");
+    let before = read(&mut identity).await;
+    url.set_username("landlord").expect("user");
+    url.set_password(Some("landlord")).expect("password");
+    let more = [("YUANTUS_IDENTITY_DATABASE_URL", url.as_str())];
+    for (role, expected) in [("landlord", "itself"), ("clerk", "owns tables of the identity")] {
+        let mut refused = env.spawn("grant", &["db", "grant", role], &more);
+        assert_eq!(refused.ended().await.code(), Some(1), "{role}: {}", refused.log());
+        assert!(refused.log().contains(expected), "{role}: {}", refused.log());
+    }
+    assert_eq!(read(&mut identity).await, before);
+}

@@ -19,6 +19,42 @@ pub enum Error {
         /// Why it failed.
         source: DbErr,
     },
+    /// The database lacks migrations of this program.
+    #[error(
+        "the identity database's schema is older than this program: it lacks {missing}; run \
+         `yuantus db upgrade`"
+    )]
+    SchemaOlder {
+        /// The oldest that it lacks.
+        missing: String,
+    },
+    /// The database has migrations that this program does not know.
+    #[error(
+        "the identity database's schema is newer than this program: it has {unknown}; run the \
+         version of yuantus whose `yuantus db upgrade` was run last"
+    )]
+    SchemaNewer {
+        /// The newest that is not known.
+        unknown: String,
+    },
+    /// The database is not UTF-8.
+    #[error(
+        "the identity database is encoded as {found}, it must be UTF8: dump it with `pg_dump \
+         --encoding=UTF8`, and load it into one made with `CREATE DATABASE … TEMPLATE template0 \
+         ENCODING 'UTF8'`"
+    )]
+    Encoding {
+        /// Its encoding, as PostgreSQL calls it.
+        found: String,
+    },
+    /// A role that cannot be one without ownership.
+    #[error("role `{role}` {rule}")]
+    Role {
+        /// The role.
+        role: String,
+        /// Why not, as the rest of a sentence.
+        rule: &'static str,
+    },
     /// A stored word that this version does not know.
     #[error("{column} holds `{value}`, which is not known")]
     Unknown {
@@ -68,13 +104,22 @@ impl Error {
         Some(e)
     }
 
+    /// Whether it is the database as a whole that this program cannot work on.
+    pub fn is_of_the_schema(&self) -> bool {
+        matches!(self, Self::SchemaOlder { .. } | Self::SchemaNewer { .. } | Self::Encoding { .. })
+    }
+
     /// Whether the server's answer was not what was asked for: it never will be.
     fn is_of_a_value(&self) -> bool {
         use sqlx::Error::{
             ColumnDecode, ColumnIndexOutOfBounds, ColumnNotFound, Decode, Encode, TypeNotFound,
         };
         match self {
-            Self::Unknown { .. } => true,
+            Self::Unknown { .. }
+            | Self::SchemaOlder { .. }
+            | Self::SchemaNewer { .. }
+            | Self::Encoding { .. }
+            | Self::Role { .. } => true,
             Self::Query { source: DbErr::Json(_) | DbErr::Type(_) | DbErr::Custom(_), .. } => true,
             Self::Query { .. } => matches!(
                 self.driver_error(),
@@ -119,6 +164,13 @@ impl From<Error> for yuantus_domain::Error {
                 reason: "IDENTITY_DATABASE_UNAVAILABLE",
                 message: "the identity database cannot be reached now".into(),
                 retry_after: Duration::from_secs(2),
+            };
+        }
+        if error.is_of_the_schema() {
+            return Self::Unavailable {
+                reason: "IDENTITY_DATABASE_UNUSABLE",
+                message: error.to_string(),
+                retry_after: Duration::from_secs(30),
             };
         }
         Self::internal(error)

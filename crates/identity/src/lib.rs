@@ -14,6 +14,7 @@ pub mod grants;
 pub mod migration;
 pub mod part;
 pub mod query;
+pub mod schema;
 pub mod scope;
 
 pub use connect::{Database, connect};

@@ -25,7 +25,7 @@ mod m20261130_000019_recovery;
 use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
 use sea_orm_migration::{MigrationStatus, prelude::*};
 
-use crate::{Context, Result};
+use crate::{Context, Result, schema};
 
 /// Any number no other lock of ours uses.
 const LOCK: i64 = 0x7975_616e_7475_7301;
@@ -68,8 +68,10 @@ pub struct MigrationState {
     pub applied: bool,
 }
 
-/// Applies what is pending; answers the names applied.
+/// Applies what is pending; answers the names applied. Refuses a database that
+/// is not UTF-8.
 pub async fn upgrade(db: &DatabaseConnection) -> Result<Vec<String>> {
+    schema::check_encoding(db).await?;
     let txn = db.begin().await.during("begin upgrade")?;
     txn.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({LOCK})"))
         .await

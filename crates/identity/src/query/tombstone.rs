@@ -28,6 +28,24 @@ pub async fn expired(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Model>
         .during("list expired tombstones")
 }
 
+/// All tombstones, those first whose time comes first.
+pub async fn all(db: &impl ConnectionTrait) -> Result<Vec<Model>> {
+    Entity::find()
+        .order_by_asc(Column::ExpiresAt)
+        .order_by_asc(Column::Name)
+        .all(db)
+        .await
+        .during("list tombstones")
+}
+
+/// Ends the time that a tombstone is kept for; nothing where there is none.
+pub async fn expire(db: &impl ConnectionTrait, name: &str) -> Result<Option<Model>> {
+    let sql = "UPDATE tombstones SET expires_at = least(expires_at, now()) WHERE name = $1
+        RETURNING *";
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [name.into()]);
+    Entity::find().from_raw_sql(statement).one(db).await.during("expire tombstone")
+}
+
 /// Forgets a tombstone whose database is gone.
 pub async fn delete(db: &impl ConnectionTrait, name: &str) -> Result<()> {
     Entity::delete_many()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use yuantus_domain::{DatabaseName, Error, OrgKey, Result};
-use yuantus_identity::{for_org, query::deployment};
+use yuantus_identity::{for_org, schema};
 
 use super::App;
 
@@ -11,9 +11,10 @@ use super::App;
 const BOUND: Duration = Duration::from_secs(2);
 
 impl App {
-    /// Whether the identity database answers.
+    /// Whether the identity database answers, and has this program's schema:
+    /// somebody may have upgraded it meanwhile.
     pub async fn check_identity(&self) -> Result<()> {
-        bounded("the identity database", async { Ok(deployment::ping(&self.db).await?) }).await
+        bounded("the identity database", async { Ok(schema::check(&self.db).await?) }).await
     }
 
     /// Whether an org's database takes connections; without an org, whether

@@ -14,9 +14,10 @@ use clap::Subcommand;
 use serde::Serialize;
 use yuantus_config::{Config, Purpose};
 use yuantus_identity::{
-    connect,
+    Database, connect,
     connect::create_if_missing,
     migration::{self, MigrationState},
+    schema,
 };
 
 use crate::{
@@ -102,6 +103,15 @@ pub(crate) async fn upgrade(config: &Config) -> Result<Vec<String>, Failure> {
     let applied = migration::upgrade(&db).await.map_err(failed)?;
     prove_if_set(config, &db).await?;
     Ok(applied)
+}
+
+/// Opens an identity database that this program can work on.
+pub(crate) async fn open(config: &Config) -> Result<Database, Failure> {
+    let failed = |error| Failure::local("use the identity database", error);
+    let url = config.identity_url().map_err(refused)?;
+    let db = connect(&url, 1, "yuantus:db").map_err(failed)?;
+    schema::check(&db).await.map_err(failed)?;
+    Ok(db)
 }
 
 async fn history(config: &Config) -> Result<Vec<Row>, Failure> {

@@ -6,12 +6,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use yuantus_audit::Retention;
 use yuantus_config::Config;
+use yuantus_identity::{Database, schema};
 use yuantus_postgres::Server;
 use yuantus_storage::{ObjectStore, Presigner, S3Settings};
 use yuantus_tenant_schema::Bundle;
 
 use super::keys::Keys;
-use crate::failure::Failure;
+use crate::failure::{Failure, chain};
+
+/// How long the identity database is waited for before it is done without.
+const FIRST_ANSWER: Duration = Duration::from_secs(2);
 
 /// What API and worker are both made of. Nothing is connected yet.
 pub(crate) struct Common {
@@ -40,6 +44,22 @@ impl Common {
             bundle: Arc::new(bundle),
         })
     }
+}
+
+/// Refuses an identity database that this program cannot work on. One that
+/// does not answer is left to the requests that need it.
+pub(crate) async fn check_identity(db: &Database) -> Result<(), Failure> {
+    match tokio::time::timeout(FIRST_ANSWER, schema::check(db)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) if error.is_of_the_schema() => {
+            return Err(Failure::local("use the identity database", error));
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(error = %chain(&error), "the identity database cannot be used yet");
+        }
+        Err(_) => tracing::warn!("the identity database does not answer yet"),
+    }
+    Ok(())
 }
 
 /// How long the audit trail is kept.

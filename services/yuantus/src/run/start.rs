@@ -11,7 +11,7 @@ use yuantus_config::Purpose;
 
 use super::{
     api::Api,
-    common::{Common, Hangup, stop_signal},
+    common::{Common, Hangup, check_identity, stop_signal},
     load_config,
 };
 use crate::failure::Failure;
@@ -46,6 +46,7 @@ pub(crate) async fn run(options: Options, file: Option<&Path>) -> Result<(), Fai
         .map_err(|error| Failure::local(format!("listen on {address}"), error))?;
     let common = Common::new(&config)?;
     let mut api = Api::new(&config, &common)?;
+    check_identity(&api.app.db).await?;
     api.show_metrics(config.metrics.listen).await?;
     match api.prove_keys(&shutdown).await {
         Ok(true) => api.serve(listener, shutdown).await,

@@ -10,15 +10,11 @@ use uuid::Uuid;
 use yuantus_auth::Tokens;
 use yuantus_config::Config;
 use yuantus_control_plane::app::owner::{break_glass, end_break_glass};
-use yuantus_identity::connect;
 
 use crate::{
     failure::Failure,
     output::{note, text},
-    run::{
-        keys::{prove_if_set, prove_tokens},
-        refused,
-    },
+    run::keys::{prove_if_set, prove_tokens},
 };
 
 /// Options of `db break-glass`.
@@ -40,9 +36,7 @@ impl Options {
     /// Opens the session and writes its token to stdout.
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
         let failed = |error| Failure::local("break the glass", error);
-        let url = config.identity_url().map_err(refused)?;
-        let db = connect(&url, 1, "yuantus:db")
-            .map_err(|error| Failure::local("use the identity database", error))?;
+        let db = super::open(config).await?;
         if let Some(session) = self.end {
             end_break_glass(&db, session).await.map_err(failed)?;
             note(&format!("session {session} has ended"));

@@ -6,14 +6,8 @@ use yuantus_auth::{Passwords, policy::Policy};
 use yuantus_config::{Config, Environment};
 use yuantus_control_plane::app::auth::ensure_platform_admin;
 use yuantus_domain::Username;
-use yuantus_identity::connect;
 
-use crate::{
-    cli::login::read_password,
-    failure::Failure,
-    output::note,
-    run::{keys::prove_if_set, refused},
-};
+use crate::{cli::login::read_password, failure::Failure, output::note, run::keys::prove_if_set};
 
 /// Options of `db create-admin`.
 #[derive(Args, Debug)]
@@ -32,9 +26,7 @@ impl Options {
         let username = Username::parse("username", &self.username).map_err(failed)?;
         let of = format!("platform/{}", self.username);
         let password = read_password(self.password_stdin, &of)?.into();
-        let url = config.identity_url().map_err(refused)?;
-        let db = connect(&url, 1, "yuantus:db")
-            .map_err(|error| Failure::local("use the identity database", error))?;
+        let db = super::open(config).await?;
         prove_if_set(config, &db).await?;
         let passwords = Passwords::new().map_err(|error| failed(error.into()))?;
         let policy = Policy::of(match config.environment {

@@ -3,14 +3,16 @@
 
 use clap::Args;
 use yuantus_config::Config;
-use yuantus_identity::{connect, grants};
+use yuantus_identity::grants;
 
-use crate::{failure::Failure, output::note, run::refused};
+use crate::{failure::Failure, output::note};
 
 /// Options of `db grant`.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// The role, which has to be there and must not own the database
+    /// The role, which has to be there. Refused is the one that owns the
+    /// identity database, a superuser, and the role that this program logs in
+    /// as now: who serves as such a one is locked out, or not kept out
     role: String,
 }
 
@@ -18,8 +20,7 @@ impl Options {
     /// Grants it.
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
         let failed = |error| Failure::local("grant", error);
-        let url = config.identity_url().map_err(refused)?;
-        let db = connect(&url, 1, "yuantus:db").map_err(failed)?;
+        let db = super::open(config).await?;
         grants::grant(&db, &self.role).await.map_err(failed)?;
         note(&format!(
             "{} may serve as the role of identity.database_url, except for `yuantus db`",
