@@ -24,6 +24,7 @@ pub mod recovery;
 pub mod restore;
 pub mod session;
 pub mod tenant;
+pub mod tombstone;
 pub mod user;
 
 use std::{ops::Deref, sync::Arc};

@@ -22,6 +22,7 @@ mod session;
 mod sessions;
 mod tenant;
 mod time;
+mod tombstone;
 mod user;
 
 use std::path::PathBuf;
@@ -71,7 +72,7 @@ pub(crate) struct Global {
     /// Idempotency key of a create: the same key again answers the same
     #[arg(long, value_name = "KEY", global = true)]
     request_id: Option<String>,
-    /// Configuration file, for start, worker, dev and db
+    /// Configuration file, for start, worker, dev, db and tombstone
     #[arg(long, value_name = "FILE", env = "YUANTUS_CONFIG", global = true)]
     config: Option<PathBuf>,
 }
@@ -126,6 +127,9 @@ enum Command {
     /// Backups of orgs' databases
     #[command(subcommand)]
     Backup(backup::Command),
+    /// Databases that restores replaced, at the server's console
+    #[command(subcommand)]
+    Tombstone(tombstone::Command),
     /// Operations: work that outlasts a request
     #[command(subcommand, visible_alias = "operation")]
     Op(op::Command),
@@ -162,6 +166,7 @@ impl Cli {
             Command::Migrate(command) => command.run(&Session::open(&self.global).await?).await,
             Command::Bundle(command) => command.run(output),
             Command::Backup(command) => command.run(&Session::open(&self.global).await?).await,
+            Command::Tombstone(command) => command.run(config, output).await,
             Command::Op(command) => command.run(&Session::open(&self.global).await?).await,
             Command::Audit(command) => command.run(&Session::open(&self.global).await?).await,
             Command::Completions(options) => options.run(Self::command()),
@@ -204,6 +209,8 @@ mod tests {
             "user update tenant-1 7 --active false",
             "member add tenant-1/org-1 ann --roles owner,support_agent",
             "migrate apply --all --wait --timeout 60 -o json",
+            "tombstone list -o json",
+            "tombstone drop yuantus_mt_old__0197aaaabbbb7ccc8dddeeeeeeeeeeee",
             "op list tenant-1/org-1 --state running --limit 5",
             "audit list acme --action login --since 2026-01-01 --limit 20",
             "audit verify --tenant acme",
