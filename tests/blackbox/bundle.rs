@@ -117,6 +117,14 @@ const REFUSED: &[(&[File], &str)] = &[
     (&[("first.sql", b"SELECT 1;")], "first.sql: must be named"),
     (&[("1_a.sql", b"SELECT 1;"), ("1_b.check.sql", b"SELECT 1;")], "1_b.check.sql: checks"),
     (&[("readme.txt", b"nothing")], "holds no .sql file"),
+    (
+        &[("1_a.sql", b"-- migrate:up\nSELECT 1;\n\n-- migrate:down\nDROP TABLE a;\n")],
+        "1_a.sql:4: begins the half that goes back, as dbmate writes it",
+    ),
+    (
+        &[("1_a.sql", b"SELECT 1;\nDO $$ BEGIN\n  SET ROLE postgres;\nEND $$;\n")],
+        "1_a.sql:3: makes the session act as another role",
+    ),
 ];
 
 #[tokio::test]

@@ -63,7 +63,8 @@ impl LaneSession {
              ENCODING 'UTF8' STRATEGY WAL_LOG",
             Identifier::from(name)
         );
-        let open = self.create(name, marker, sql, Ahead::Nothing).await?;
+        let made = self.create(name, marker, sql, Ahead::Nothing).await;
+        let open = self.explain_refusal("template0", made).await?;
         if open { self.prepare_inside(name, marker.kind).await } else { Ok(()) }
     }
 
@@ -80,7 +81,8 @@ impl LaneSession {
             Identifier::from(name),
             Identifier::from(template)
         );
-        self.create(name, marker, sql, ahead).await.map(drop)
+        let made = self.create(name, marker, sql, ahead).await;
+        self.explain_refusal(template.as_str(), made).await.map(drop)
     }
 
     /// Closes a finished template: nobody connects to it any more, so it can

@@ -45,6 +45,19 @@ pub enum Error {
         /// Why.
         source: sqlx::Error,
     },
+    /// The system's libraries were changed, and a database that is to be cloned
+    /// was made with the former ones.
+    #[error(
+        "cannot make databases from `{template}`: the server's collation version has changed \
+         since it was made; run `ALTER DATABASE {template} REFRESH COLLATION VERSION`, and in \
+         every other database `REINDEX DATABASE` before it"
+    )]
+    StaleCollation {
+        /// What was to be cloned.
+        template: String,
+        /// What the server said.
+        source: sqlx::Error,
+    },
     /// The server did not answer in time.
     #[error("cannot {operation} `{subject}`: no answer within {} s", .after.as_secs())]
     Timeout {
@@ -234,6 +247,7 @@ impl Error {
             | Self::Input { .. } => true,
             Self::Identifier { .. }
             | Self::Url { .. }
+            | Self::StaleCollation { .. }
             | Self::Superseded { .. }
             | Self::Foreign { .. }
             | Self::NameTaken { .. }

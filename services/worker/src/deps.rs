@@ -17,7 +17,7 @@ use yuantus_postgres::{
 use yuantus_storage::ObjectStore;
 use yuantus_tenant_schema::Bundle;
 
-use crate::{Spares, failure};
+use crate::{Space, Spares, failure};
 
 /// What the steps and loops work with.
 pub struct Deps {
@@ -41,6 +41,8 @@ pub struct Deps {
     pub audit: Audit,
     /// Numbers.
     pub limits: Limits,
+    /// How room on the server's disk is kept.
+    pub space: Space,
     /// Tells the loop that keeps spare databases of those that were taken.
     pub spares: Spares,
     /// Whether the server has its group roles.

@@ -10,6 +10,7 @@ mod guard;
 mod loops;
 mod names;
 mod progress;
+mod space;
 mod spares;
 pub mod tasks;
 
@@ -22,6 +23,7 @@ use yuantus_operations::{Notifier, Settings, run_worker};
 
 pub use deps::{Audit, Deps, Limits};
 pub use loops::LEAD;
+pub use space::Space;
 pub use spares::Spares;
 
 /// Runs operations and loops until `shutdown`; with `settings.once`, until there

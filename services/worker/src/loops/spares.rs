@@ -6,7 +6,7 @@ use yuantus_operations::StepError;
 use yuantus_postgres::{Ahead, DatabaseInfo, Kind, LaneSession, Marker, WaitingRole, scram};
 
 use super::templates;
-use crate::{Deps, failure, names};
+use crate::{Deps, failure, names, space};
 
 /// The lane of this work; no org's, since those hold a `/`.
 const LANE: &str = "spares";
@@ -32,8 +32,10 @@ async fn is_full(deps: &Deps) -> Result<bool, StepError> {
         return Ok(false);
     }
     let template = names::template(fingerprint, deps.plane)?;
-    let template = deps.server.database(&template).await.map_err(failure::postgres)?;
-    Ok(template.is_some_and(|info| !info.allows_connections))
+    let there = deps.server.database(&template).await.map_err(failure::postgres)?;
+    let names: Vec<_> = spares.iter().map(|spare| &spare.name).chain([&template]).collect();
+    let stale = deps.server.stale_collations(&names).await.map_err(failure::postgres)?;
+    Ok(stale.is_empty() && there.is_some_and(|info| !info.allows_connections))
 }
 
 fn is_of(info: &DatabaseInfo, fingerprint: &str) -> bool {
@@ -41,13 +43,18 @@ fn is_of(info: &DatabaseInfo, fingerprint: &str) -> bool {
 }
 
 async fn fill_from(deps: &Deps, lane: &mut LaneSession) -> Result<(), StepError> {
+    space::require(deps, "making spare databases", 0).await?;
     let template = templates::ensure(deps, lane).await?;
     let (plane, fingerprint) = (deps.plane.to_string(), deps.bundle.fingerprint());
     for slot in 0..deps.limits.spares {
         let name = names::pooled(deps.plane, slot)?;
         let there = deps.server.database(&name).await.map_err(failure::postgres)?;
         match there {
-            Some(info) if is_of(&info, fingerprint) => continue,
+            Some(info)
+                if is_of(&info, fingerprint) && !templates::is_stale(deps, &name).await? =>
+            {
+                continue;
+            }
             Some(info) if info.marker.is_some() => {
                 lane.drop_database(&name, &plane, Kind::Spare).await.map_err(failure::postgres)?;
             }

@@ -1,4 +1,6 @@
-//! The template of the bundle: built once, by migrating an empty database.
+//! The template of the bundle: built once, by migrating an empty database, and
+//! anew where the server's collation version has changed since: PostgreSQL
+//! clones no such database, and orgs' indexes would be out of order.
 
 use yuantus_domain::DatabaseName;
 use yuantus_operations::StepError;
@@ -12,8 +14,16 @@ pub(super) async fn ensure(deps: &Deps, lane: &mut LaneSession) -> Result<Databa
     let fingerprint = deps.bundle.fingerprint();
     let template = names::template(fingerprint, deps.plane)?;
     let there = deps.server.database(&template).await.map_err(failure::postgres)?;
-    if there.is_some_and(|info| !info.allows_connections) {
+    let stale = is_stale(deps, &template).await?;
+    if there.is_some_and(|info| !info.allows_connections) && !stale {
         return Ok(template);
+    }
+    if stale {
+        tracing::warn!(%template, "the server's collation version has changed: the template is \
+            built anew; databases made before need REINDEX and ALTER DATABASE … REFRESH \
+            COLLATION VERSION");
+        let plane = deps.plane.to_string();
+        lane.drop_database(&template, &plane, Kind::Template).await.map_err(failure::postgres)?;
     }
     let marker = deps.marker(Kind::Template, fingerprint);
     lane.create_blank(&template, &marker).await.map_err(failure::postgres)?;
@@ -24,6 +34,12 @@ pub(super) async fn ensure(deps: &Deps, lane: &mut LaneSession) -> Result<Databa
     lane.seal_template(&template).await.map_err(failure::postgres)?;
     tracing::info!(%template, "built the template");
     Ok(template)
+}
+
+/// Whether a database cannot be cloned, or is a clone that should not be used.
+pub(crate) async fn is_stale(deps: &Deps, name: &DatabaseName) -> Result<bool, StepError> {
+    let stale = deps.server.stale_collations(&[name]).await.map_err(failure::postgres)?;
+    Ok(!stale.is_empty())
 }
 
 /// Drops templates of bundles that are no longer in use, one at a time.

@@ -6,10 +6,10 @@ use tokio::{sync::OnceCell, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use yuantus_config::Config;
-use yuantus_identity::query::deployment;
+use yuantus_identity::{Database, query::deployment, schema};
 use yuantus_operations::{Notifier, Settings, backoff::Backoff};
-use yuantus_postgres::Tools;
-use yuantus_worker::{Deps, Limits, Spares};
+use yuantus_postgres::{SpaceSettings, Tools};
+use yuantus_worker::{Deps, Limits, Space, Spares};
 
 use super::{
     bucket,
@@ -37,7 +37,7 @@ pub(crate) async fn run_operations(
         .map_err(|error| Failure::local("use identity.database_url", error))?;
     // Waiting for the database lets everything be started at once.
     let plane = loop {
-        if let Some(plane) = found(deployment::plane(&db).await)? {
+        if let Some(plane) = found(identify(&db).await)? {
             break plane;
         }
         tokio::select! {
@@ -76,6 +76,7 @@ pub(crate) async fn run_operations(
             spares: config.tenants.spare_target as usize,
             tombstone_retention: Duration::from_secs(config.tenants.tombstone_retention_seconds),
         },
+        space: space(config),
         spares: Spares::default(),
         bootstrapped: OnceCell::new(),
     });
@@ -86,6 +87,12 @@ pub(crate) async fn run_operations(
     worked.map_err(|error| Failure::local("run operations", error))
 }
 
+/// The plane of an identity database that this program can work on.
+async fn identify(db: &Database) -> yuantus_identity::Result<Uuid> {
+    schema::check(db).await?;
+    deployment::plane(db).await
+}
+
 /// Nothing where the identity database is away but may come.
 fn found(read: yuantus_identity::Result<Uuid>) -> Result<Option<Uuid>, Failure> {
     match read {
@@ -94,10 +101,23 @@ fn found(read: yuantus_identity::Result<Uuid>) -> Result<Option<Uuid>, Failure> 
             tracing::warn!(error = %chain(&error), "waiting for the identity database");
             Ok(None)
         }
+        Err(error) if error.is_of_the_schema() => {
+            Err(Failure::local("use the identity database", error))
+        }
         Err(error) => {
             let action = "read the identity database, which `yuantus db upgrade` prepares";
             Err(Failure::local(action, error))
         }
+    }
+}
+
+fn space(config: &Config) -> Space {
+    let tenants = &config.tenants;
+    let capacity = Some(tenants.capacity_bytes).filter(|bytes| *bytes > 0);
+    Space {
+        settings: SpaceSettings { directory: tenants.data_directory.clone(), capacity },
+        floor: tenants.min_free_bytes,
+        per_dump_byte: tenants.restore_bytes_per_dump_byte,
     }
 }
 

@@ -13,7 +13,7 @@ use yuantus_operations::{Outcome, Run, Step, StepError, StepResult, crashpoint};
 use yuantus_postgres::{Ahead, Assigned, Assignment, Error, Kind, LaneSession, Spare};
 
 use super::ready;
-use crate::{Deps, deps::stamp, failure, names};
+use crate::{Deps, deps::stamp, failure, names, space};
 
 pub(super) struct AssignDatabase;
 
@@ -133,6 +133,7 @@ async fn make_spare(
     run: &Run,
     lane: &mut LaneSession,
 ) -> Result<DatabaseName, StepError> {
+    space::require(deps, &format!("making the database of `{}`", run.key()), 0).await?;
     let own = names::own_spare(run.id())?;
     let fingerprint = deps.bundle.fingerprint();
     let template = names::template(fingerprint, deps.plane)?;
@@ -141,7 +142,9 @@ async fn make_spare(
         .database(&template)
         .await
         .map_err(failure::postgres)?
-        .is_some_and(|info| !info.allows_connections);
+        .is_some_and(|info| !info.allows_connections)
+        // The loop that keeps spare databases builds it anew.
+        && !crate::loops::is_stale(deps, &template).await?;
     let fingerprint = if ready { fingerprint } else { "" };
     let mut marker = deps.marker(Kind::Spare, fingerprint);
     marker.operation = Some(run.id().to_string());

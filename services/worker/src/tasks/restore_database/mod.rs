@@ -1,6 +1,7 @@
 //! `RestoreDatabase`: restores a backup into a new database, verifies it and
 //! swaps it in. The database it replaces is kept as a tombstone.
 
+mod check_space;
 mod load_dump;
 mod prepare_database;
 mod record_swap;

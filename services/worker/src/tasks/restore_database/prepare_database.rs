@@ -1,11 +1,11 @@
-//! Sees that the backup is whole, and that nobody's database is in its place,
-//! before anything is made.
+//! Sees that the backup is whole, that there is room, and that nobody's database
+//! is in its place, before anything is made.
 
 use async_trait::async_trait;
 use yuantus_operations::{Outcome, Run, Step, StepError, StepResult};
 use yuantus_postgres::Kind;
 
-use super::{backup, is_swapped, repository};
+use super::{backup, check_space, is_swapped, repository};
 use crate::{Deps, failure, tasks::create_backup::check};
 
 pub(super) struct PrepareDatabase;
@@ -18,6 +18,7 @@ impl Step<Deps> for PrepareDatabase {
 
     async fn run(&self, deps: &Deps, run: &Run) -> StepResult {
         let (input, prefix, manifest) = backup(run).await?;
+        check_space::check(deps, run, &manifest).await?;
         let repository = repository(deps, run, &input.source, &prefix).await?;
         check(&repository, &manifest).await?;
         if !is_swapped(deps, run).await? {
