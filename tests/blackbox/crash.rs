@@ -131,7 +131,7 @@ async fn a_role_that_waited_gets_the_recorded_password_after_a_crash() {
 }
 
 /// Waits until this many spares wait with their roles.
-async fn spares_wait(env: &TestEnv, wanted: i64) {
+pub async fn spares_wait(env: &TestEnv, wanted: i64) {
     let sql = "SELECT count(*) FROM pg_shdescription JOIN pg_database d ON d.oid = objoid
         JOIN pg_roles ON starts_with(rolname::text, datname || '__')
         WHERE classoid = 'pg_database'::regclass AND description LIKE '%\"role\":%'";

@@ -66,7 +66,7 @@ async fn rows(env: &TestEnv) -> i64 {
 async fn objects(env: &TestEnv, expected: usize) {
     let begun = Instant::now();
     loop {
-        let there = env.store().list("").await.expect("objects");
+        let there = env.store().list("tenants/").await.expect("objects");
         if there.len() == expected {
             return;
         }

@@ -126,10 +126,13 @@ async fn recover(world: &World) -> Result<()> {
     }
     let variables = env.variables();
     let variables: Vec<(&str, &str)> = variables.iter().map(|(n, v)| (&**n, &**v)).collect();
-    let arguments = ["db", "release", "--reason", "the soak put a dump back"];
-    let released = env.cli(&arguments, &variables, "").await;
-    if released.code != Some(0) {
-        return Err(format!("recovery mode did not end: {}", released.stderr).into());
+    for arguments in
+        [&["db", "recover-audit"][..], &["db", "release", "--reason", "the soak put a dump back"]]
+    {
+        let done = env.cli(arguments, &variables, "").await;
+        if done.code != Some(0) {
+            return Err(format!("{arguments:?}: {}", done.stderr).into());
+        }
     }
     Ok(())
 }

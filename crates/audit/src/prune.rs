@@ -6,21 +6,24 @@
 
 use sea_orm::{DatabaseTransaction, TransactionTrait};
 use serde_json::json;
-use yuantus_auth::Signer;
 use yuantus_identity::{
     Context, Database,
     query::{
-        audit_chain::{self, Link},
+        audit_chain::{self, Checkpoint, Link},
         audit_log::{self, Entry},
     },
 };
 use yuantus_operations::crashpoint;
 
 use crate::{
-    Broken, Error, Result,
+    Broken, Error, Result, Signing,
+    anchor::anchor,
     chain::Chain,
-    checkpoint::{self, PRUNE, Range},
+    checkpoint::{PRUNE, Range},
+    seal::publish,
+    signed,
     verify::BATCH,
+    witness,
 };
 
 /// Rows that one transaction deletes at most.
@@ -59,27 +62,27 @@ impl Limits {
 /// that were. `by` says who did it; an entry of it is added for every
 /// transaction.
 pub async fn prune(
-    db: &Database,
-    signer: &Signer,
+    with: Signing<'_>,
     tenant: &str,
     retention: Retention,
     by: &Entry,
 ) -> Result<i64> {
+    let db = with.db;
     if retention.is_unlimited() {
         return Ok(0);
     }
     let limits = limits(db, tenant, retention).await?;
     let mut deleted = 0;
     loop {
+        let copy = witness::read(with.store, tenant).await?;
         let txn = db.begin().await.during("begin")?;
         audit_chain::lock_prune(&txn, tenant).await?;
-        let rows = prune_some(&txn, signer, tenant, &limits, by).await?;
+        let pruned = prune_some(&txn, with, (tenant, copy.as_ref()), &limits, by).await?;
         crashpoint!("prune_audit.before_commit");
         txn.commit().await.during("commit prune")?;
-        if rows == 0 {
-            return Ok(deleted);
-        }
+        let Some((rows, new)) = pruned else { return Ok(deleted) };
         crashpoint!("prune_audit.after_commit");
+        publish(with, &new).await?;
         tracing::info!(tenant_id = tenant, rows, "pruned the audit trail");
         deleted += rows;
     }
@@ -111,16 +114,17 @@ async fn limits(db: &Database, tenant: &str, retention: Retention) -> Result<Lim
 
 async fn prune_some(
     txn: &DatabaseTransaction,
-    signer: &Signer,
-    tenant: &str,
+    with: Signing<'_>,
+    (tenant, copy): (&str, Option<&Checkpoint>),
     limits: &Limits,
     by: &Entry,
-) -> Result<i64> {
+) -> Result<Option<(i64, Checkpoint)>> {
     let broken = |broken: Broken| Error::Broken { tenant: tenant.to_owned(), broken };
+    let found = anchor(txn, with.signer, tenant, copy, with.interval).await?;
+    let place = found.map_err(broken)?.place;
+    // Whatever it is signed with: the newest one holds it.
+    signed::follow(txn, with.signer, tenant, i64::MAX).await?.map_err(broken)?;
     let before = audit_chain::newest_checkpoint(txn, tenant, Some(PRUNE)).await?;
-    if let Some(before) = &before {
-        checkpoint::check(signer, before).map_err(broken)?;
-    }
     let mut chain = Chain::behind(before.as_ref());
     let mut range = Range::default();
     'rows: while range.rows() < ROWS {
@@ -137,7 +141,11 @@ async fn prune_some(
         }
     }
     let rows = range.rows();
-    let Some(new) = range.checkpoint(signer, tenant, PRUNE, &chain) else { return Ok(0) };
+    if rows == 0 {
+        return Ok(None);
+    }
+    let new = range.checkpoint(with.signer, (tenant, PRUNE), &chain, None, place);
+    let Some(new) = new else { return Ok(None) };
     audit_chain::insert_checkpoint(txn, &new).await?;
     crashpoint!("prune_audit.after_checkpoint");
     let deleted = audit_chain::prune(txn, tenant, new.seq).await?;
@@ -154,5 +162,5 @@ async fn prune_some(
         ..by.clone()
     };
     audit_log::append(txn, entry).await?;
-    Ok(rows)
+    Ok(Some((rows, new)))
 }

@@ -2,13 +2,17 @@
 //! signed about it.
 
 use sea_orm::{AccessMode, ConnectionTrait, IsolationLevel, TransactionTrait};
-use yuantus_auth::Signer;
 use yuantus_identity::{
-    Context, Database,
+    Context,
     query::audit_chain::{self, Checkpoint, Head},
 };
 
-use crate::{Broken, Result, chain::Chain, checkpoint};
+use crate::{
+    Broken, Error, Result, Signing,
+    anchor::{aged, compare, unsigned},
+    chain::Chain,
+    checkpoint, signed, witness,
+};
 
 /// Rows held in memory at a time.
 pub(crate) const BATCH: i64 = 500;
@@ -32,9 +36,11 @@ pub struct Report {
 }
 
 /// Verifies a tenant's chain as it is at one moment.
-pub async fn verify(db: &Database, signer: &Signer, tenant: &str) -> Result<Report> {
+pub async fn verify(with: Signing<'_>, tenant: &str) -> Result<Report> {
+    // Read before: what it names is committed then.
+    let copy = witness::read(with.store, tenant).await;
     let (isolation, access) = (IsolationLevel::RepeatableRead, AccessMode::ReadOnly);
-    let txn = db.begin_with_config(Some(isolation), Some(access)).await.during("begin")?;
+    let txn = with.db.begin_with_config(Some(isolation), Some(access)).await.during("begin")?;
     let mut report = Report {
         tenant: tenant.to_owned(),
         rows: 0,
@@ -43,28 +49,37 @@ pub async fn verify(db: &Database, signer: &Signer, tenant: &str) -> Result<Repo
         checkpoint_seq: 0,
         broken: None,
     };
-    if let Err(broken) = walk(&txn, signer, &mut report).await? {
-        report.broken = Some(broken);
-    }
+    report.broken = match copy {
+        Ok(copy) => walk(&txn, with, copy.as_ref(), &mut report).await?.err(),
+        Err(error @ Error::UnreadableCopy { .. }) => Some(Broken::at(1, error.to_string())),
+        Err(error) => return Err(error),
+    };
     txn.rollback().await.during("end verification")?;
     Ok(report)
 }
 
 async fn walk(
     db: &impl ConnectionTrait,
-    signer: &Signer,
+    with: Signing<'_>,
+    copy: Option<&Checkpoint>,
     report: &mut Report,
 ) -> Result<Result<(), Broken>> {
     let tenant = report.tenant.clone();
     let pruned = audit_chain::newest_checkpoint(db, &tenant, Some(checkpoint::PRUNE)).await?;
     let mut chain = Chain::behind(pruned.as_ref());
     report.last_seq = chain.seq;
-    let signed = audit_chain::checkpoints(db, &tenant, chain.seq).await?;
+    let signed = match signed::follow(db, with.signer, &tenant, chain.seq).await? {
+        Ok(signed) => signed,
+        Err(broken) => return Ok(Err(broken)),
+    };
     report.checkpoint_seq = signed.last().map_or(0, |last| last.seq);
-    if let Some(Err(broken)) =
-        signed.iter().map(|one| checkpoint::check(signer, one)).find(Result::is_err)
-    {
+    let newest = audit_chain::newest_checkpoint(db, &tenant, None).await?;
+    let compared = compare(db, with.signer, &tenant, newest.as_ref(), copy).await?;
+    if let Err(broken) = compared {
         return Ok(Err(broken));
+    }
+    if newest.is_none() && aged(db, &tenant, with.interval).await?.aged {
+        return Ok(Err(unsigned()));
     }
     let head = audit_chain::head(db, &tenant).await?;
     let mut signed = signed.iter().peekable();

@@ -6,7 +6,7 @@ use sea_orm::DatabaseConnection;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
-use yuantus_audit::Retention;
+use yuantus_audit::{Retention, Signing};
 use yuantus_auth::{DerivedPasswords, Sealer, Signer, purpose};
 use yuantus_domain::{DatabaseName, OrgKey, Plan};
 use yuantus_identity::{entity::database, for_org, for_tenant, query::orphan::Leftover};
@@ -113,6 +113,13 @@ impl Deps {
     pub(crate) fn store(&self, run: &Run) -> ObjectStore {
         let fence = run.fence();
         self.store.fenced(move || fence.is_live())
+    }
+
+    /// What the audit trail is signed and pruned with.
+    pub(crate) fn signing(&self) -> Signing<'_> {
+        let interval = self.audit.checkpoint_interval.as_secs();
+        let interval = i64::try_from(interval).unwrap_or(i64::MAX);
+        Signing { db: &self.db, signer: &self.audit.signer, store: &self.store, interval }
     }
 
     /// A marker that says: made by this control plane, for this.

@@ -4,11 +4,11 @@
 //! Of purpose `tokens`, `key_name` alone names a secret that tokens are signed
 //! with.
 //!
-//! Triggers refuse what is sealed with a key that has no row, so a key whose row
-//! is deleted seals nothing any more, whoever still runs with it. Writers hold
-//! the lock of `sealing_lock()` shared until they commit; who deletes a row
-//! holds it alone, and sees all that was written before. What was sealed before
-//! keys had names begins with 1 and passes: it does not say which key it needs.
+//! Triggers refuse what is sealed, and checkpoints that are signed, with a key
+//! that has no row, so a key whose row is deleted makes nothing any more, whoever
+//! still runs with it. Writers hold the lock of `sealing_lock()` shared until they
+//! commit; who deletes a row holds it alone, and sees all that was written before.
+//! What was made before keys had names passes: it does not say which key it needs.
 
 use sea_orm::ConnectionTrait;
 
@@ -23,20 +23,31 @@ CREATE TABLE key_canaries (
 CREATE FUNCTION sealing_lock() RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT hashtextextended('yuantus sealing', 0)
 $$;
-CREATE FUNCTION check_sealing_key(sealed bytea) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    key text;
+CREATE FUNCTION check_key(key text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    IF substring(sealed FOR 1) <> '\\x02' THEN
-        RETURN;
-    END IF;
-    key := encode(substring(sealed FROM 3 FOR get_byte(sealed, 1)), 'escape');
     PERFORM pg_advisory_xact_lock_shared(sealing_lock());
     IF NOT EXISTS (SELECT FROM key_canaries WHERE purpose = 'secrets' AND key_name = key) THEN
-        RAISE EXCEPTION 'key % seals nothing any more', key;
+        RAISE EXCEPTION 'key % is not in use any more', key;
     END IF;
 END
 $$;
+CREATE FUNCTION check_sealing_key(sealed bytea) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF substring(sealed FOR 1) = '\\x02' THEN
+        PERFORM check_key(encode(substring(sealed FROM 3 FOR get_byte(sealed, 1)), 'escape'));
+    END IF;
+END
+$$;
+CREATE FUNCTION check_signing_key() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.key_id ~ '^[0-9a-f]{16}$' THEN
+        PERFORM check_key(NEW.key_id);
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER signing_key BEFORE INSERT ON audit_checkpoints
+    FOR EACH ROW EXECUTE FUNCTION check_signing_key();
 CREATE FUNCTION check_sealed_password() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' OR NEW.sealed_password <> OLD.sealed_password THEN
@@ -63,9 +74,12 @@ REVOKE ALL ON key_canaries FROM PUBLIC;
 const DOWN: &str = "
 DROP TRIGGER sealing_key ON databases;
 DROP TRIGGER sealing_key ON backup_keys;
+DROP TRIGGER signing_key ON audit_checkpoints;
+DROP FUNCTION check_signing_key();
 DROP FUNCTION check_sealed_password();
 DROP FUNCTION check_sealed_key();
 DROP FUNCTION check_sealing_key(bytea);
+DROP FUNCTION check_key(text);
 DROP FUNCTION sealing_lock();
 DROP TABLE key_canaries;
 ";

@@ -19,6 +19,7 @@ mod m20261121_000012_policies;
 mod m20261130_000013_key_canaries;
 mod m20261130_000014_orphans;
 mod m20261130_000015_clock;
+mod m20261130_000016_audit_checkpoints;
 mod m20261130_000017_operation_warnings;
 mod m20261130_000019_recovery;
 
@@ -53,6 +54,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261130_000013_key_canaries::Migration),
             Box::new(m20261130_000014_orphans::Migration),
             Box::new(m20261130_000015_clock::Migration),
+            Box::new(m20261130_000016_audit_checkpoints::Migration),
             Box::new(m20261130_000017_operation_warnings::Migration),
             Box::new(m20261130_000019_recovery::Migration),
         ]

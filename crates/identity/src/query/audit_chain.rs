@@ -49,6 +49,8 @@ pub struct Head {
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 #[expect(missing_docs, reason = "columns are documented in the migration")]
 pub struct Checkpoint {
+    /// Made by the server; 0 before.
+    pub id: i64,
     pub tenant_id: String,
     pub kind: String,
     pub seq: i64,
@@ -59,10 +61,14 @@ pub struct Checkpoint {
     pub last_at: DateTimeUtc,
     pub key_id: String,
     pub signature: Vec<u8>,
+    /// None of those that were made before checkpoints had numbers.
+    pub number: Option<i64>,
+    pub previous: Option<Vec<u8>>,
 }
 
-const CHECKPOINT: &str = "tenant_id, kind, seq, hash, first_seq, rows, first_at, last_at, key_id,
-    signature FROM audit_checkpoints";
+const CHECKPOINT: &str =
+    "id, tenant_id, kind, seq, hash, first_seq, rows, first_at, last_at, key_id,
+    signature, number, previous FROM audit_checkpoints";
 
 /// Every tenant that has a part of the trail, or has to have one.
 pub async fn tenants(db: &impl ConnectionTrait) -> Result<Vec<String>> {
@@ -123,18 +129,39 @@ pub async fn head(db: &impl ConnectionTrait, tenant: &str) -> Result<Option<Head
     Head::find_by_statement(statement).one(db).await.during("read head of audit chain")
 }
 
-/// The checkpoints of a tenant at or behind `seq`, in order.
+/// The checkpoints of a tenant that have no number, in the order of their making.
+pub async fn unnumbered_checkpoints(
+    db: &impl ConnectionTrait,
+    tenant: &str,
+) -> Result<Vec<Checkpoint>> {
+    let sql = format!("SELECT {CHECKPOINT} WHERE tenant_id = $1 AND number IS NULL ORDER BY id");
+    find_checkpoints(db, sql, [tenant.into()]).await
+}
+
+/// At most `limit` numbered checkpoints of a tenant behind (`number`, `id`), in
+/// order.
 pub async fn checkpoints(
     db: &impl ConnectionTrait,
     tenant: &str,
-    seq: i64,
+    (number, id): (i64, i64),
+    limit: i64,
 ) -> Result<Vec<Checkpoint>> {
-    let sql = format!("SELECT {CHECKPOINT} WHERE tenant_id = $1 AND seq >= $2 ORDER BY seq, id");
-    let values: [Value; 2] = [tenant.into(), seq.into()];
-    Checkpoint::find_by_statement(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
-        .all(db)
-        .await
-        .during("read audit checkpoints")
+    let sql = format!(
+        "SELECT {CHECKPOINT} WHERE tenant_id = $1 AND (number, id) > ($2, $3)
+         ORDER BY number, id LIMIT $4"
+    );
+    find_checkpoints(db, sql, [tenant.into(), number.into(), id.into(), limit.into()]).await
+}
+
+/// The checkpoint of a tenant that has this number.
+pub async fn numbered_checkpoint(
+    db: &impl ConnectionTrait,
+    tenant: &str,
+    number: i64,
+) -> Result<Option<Checkpoint>> {
+    let sql = format!("SELECT {CHECKPOINT} WHERE tenant_id = $1 AND number = $2");
+    let found = find_checkpoints(db, sql, [tenant.into(), number.into()]).await?;
+    Ok(found.into_iter().next())
 }
 
 /// The newest checkpoint of a tenant, of one kind or of any.
@@ -145,21 +172,54 @@ pub async fn newest_checkpoint(
 ) -> Result<Option<Checkpoint>> {
     let sql = format!(
         "SELECT {CHECKPOINT} WHERE tenant_id = $1 AND kind = coalesce($2, kind)
-         ORDER BY seq DESC, id DESC LIMIT 1"
+         ORDER BY number DESC NULLS LAST, seq DESC, id DESC LIMIT 1"
     );
-    let values: [Value; 2] = [tenant.into(), kind.into()];
+    let found = find_checkpoints(db, sql, [tenant.into(), kind.into()]).await?;
+    Ok(found.into_iter().next())
+}
+
+/// The tenants, but for some, whose newest checkpoint is signed with another key
+/// than `key_id`.
+pub async fn signed_otherwise(
+    db: &impl ConnectionTrait,
+    key_id: &str,
+    but: &[String],
+) -> Result<Vec<String>> {
+    let sql = "SELECT h.tenant_id FROM audit_heads h, LATERAL (
+            SELECT key_id FROM audit_checkpoints c WHERE c.tenant_id = h.tenant_id
+            ORDER BY number DESC NULLS LAST, seq DESC, id DESC LIMIT 1
+        ) AS newest WHERE newest.key_id <> $1 AND h.tenant_id <> ALL($2)";
+    let values: [Value; 2] = [key_id.into(), but.to_vec().into()];
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+    let rows = db.query_all_raw(statement).await.during("find keys of audit checkpoints")?;
+    let ids: std::result::Result<Vec<String>, _> =
+        rows.iter().map(|row| row.try_get("", "tenant_id")).collect();
+    ids.during("find keys of audit checkpoints")
+}
+
+/// The checkpoint that was made last, of any tenant.
+pub async fn last_checkpoint(db: &impl ConnectionTrait) -> Result<Option<Checkpoint>> {
+    let sql = format!("SELECT {CHECKPOINT} ORDER BY id DESC LIMIT 1");
+    Ok(find_checkpoints(db, sql, []).await?.into_iter().next())
+}
+
+async fn find_checkpoints<const N: usize>(
+    db: &impl ConnectionTrait,
+    sql: String,
+    values: [Value; N],
+) -> Result<Vec<Checkpoint>> {
     Checkpoint::find_by_statement(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
-        .one(db)
+        .all(db)
         .await
-        .during("read audit checkpoint")
+        .during("read audit checkpoints")
 }
 
 /// Keeps a checkpoint.
 pub async fn insert_checkpoint(db: &impl ConnectionTrait, new: &Checkpoint) -> Result<()> {
     let sql = "INSERT INTO audit_checkpoints (tenant_id, kind, seq, hash, first_seq, rows,
-            first_at, last_at, key_id, signature)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-    let values: [Value; 10] = [
+            first_at, last_at, key_id, signature, number, previous)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    let values: [Value; 12] = [
         new.tenant_id.as_str().into(),
         new.kind.as_str().into(),
         new.seq.into(),
@@ -170,11 +230,39 @@ pub async fn insert_checkpoint(db: &impl ConnectionTrait, new: &Checkpoint) -> R
         new.last_at.into(),
         new.key_id.as_str().into(),
         new.signature.clone().into(),
+        new.number.into(),
+        new.previous.clone().into(),
     ];
     db.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
         .await
         .during("insert audit checkpoint")
         .map(drop)
+}
+
+/// Whether a tenant's first row is older than `aged` seconds; and whether, if
+/// so, any tenant's trail was signed since the row was that old and at least as
+/// long ago. Whoever signed then would have signed this one too.
+pub async fn age(db: &impl ConnectionTrait, tenant: &str, aged: i64) -> Result<Age> {
+    let sql = "SELECT created_at < now() - age AS aged, EXISTS (
+            SELECT FROM audit_checkpoints c
+            WHERE c.created_at BETWEEN first.created_at + age AND now() - age
+        ) AS passed_over
+        FROM make_interval(secs => $2) AS age,
+            (SELECT created_at FROM audit_logs WHERE tenant_id = $1 ORDER BY seq LIMIT 1) AS first";
+    #[expect(clippy::cast_precision_loss, reason = "seconds that a person configures")]
+    let values: [Value; 2] = [tenant.into(), (aged as f64).into()];
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+    let age = Age::find_by_statement(statement).one(db).await.during("read age of audit chain")?;
+    Ok(age.unwrap_or_default())
+}
+
+/// How old a chain is.
+#[derive(Clone, Copy, Debug, Default, FromQueryResult)]
+pub struct Age {
+    /// Its first row is that old.
+    pub aged: bool,
+    /// Other trails were signed since.
+    pub passed_over: bool,
 }
 
 /// Deletes a tenant's rows up to `seq`; answers how many there were. The

@@ -38,10 +38,11 @@ pub async fn insert(db: &impl ConnectionTrait, purpose: &str, new: &Canary) -> R
         .map(drop)
 }
 
-/// Deletes the canaries of all keys but one: those seal nothing any more.
+/// Deletes the canaries of all keys but these: those others are in use no more.
 /// Answers how many there were.
-pub async fn delete_others(db: &impl ConnectionTrait, purpose: &str, kept: &str) -> Result<u64> {
-    let sql = "DELETE FROM key_canaries WHERE purpose = $1 AND key_name <> $2";
+pub async fn delete_others(db: &impl ConnectionTrait, purpose: &str, kept: &[&str]) -> Result<u64> {
+    let sql = "DELETE FROM key_canaries WHERE purpose = $1 AND key_name <> ALL($2)";
+    let kept: Vec<String> = kept.iter().map(|name| (*name).to_owned()).collect();
     let values: [Value; 2] = [purpose.into(), kept.into()];
     let deleted = db
         .execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))

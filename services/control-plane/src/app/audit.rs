@@ -7,7 +7,7 @@ use futures::{Stream, stream::try_unfold};
 use sea_orm::{ConnectionTrait, prelude::DateTimeUtc};
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use yuantus_audit::{Report, Retention, Trail};
+use yuantus_audit::{Report, Retention, Signing, Trail};
 use yuantus_auth::{Principal, Signer, caller};
 use yuantus_domain::{Error, PageSize, Result, TenantId, id::PLATFORM};
 use yuantus_identity::{
@@ -32,6 +32,8 @@ pub struct Audit {
     pub trail: Trail,
     /// Signs checkpoints.
     pub signer: Signer,
+    /// How often checkpoints are signed.
+    pub checkpoint_interval: Duration,
     /// How long entries are kept.
     pub retention: Retention,
     /// How often they are pruned; never but on request if none.
@@ -199,6 +201,13 @@ impl App {
         }))
     }
 
+    /// What the trail is signed and verified with.
+    fn signing(&self) -> Signing<'_> {
+        let interval = self.audit.checkpoint_interval.as_secs();
+        let interval = i64::try_from(interval).unwrap_or(i64::MAX);
+        Signing { db: &self.db, signer: &self.audit.signer, store: &self.store, interval }
+    }
+
     /// Verifies the chain of a tenant, or of all, one after the other. That
     /// they were verified is one entry more, behind what was verified.
     pub async fn verify_audit(
@@ -247,8 +256,8 @@ impl App {
         let by = entry("audit.prune", name);
         let mut deleted = 0;
         for tenant in tenants {
-            let Audit { signer, retention, .. } = &self.audit;
-            deleted += yuantus_audit::prune(&self.db, signer, &tenant, *retention, &by).await?;
+            let retention = self.audit.retention;
+            deleted += yuantus_audit::prune(self.signing(), &tenant, retention, &by).await?;
         }
         if deleted == 0 {
             let details = json!({ "rows": 0 });
@@ -319,7 +328,7 @@ impl Verification {
             }
             return Ok(None);
         };
-        let report = yuantus_audit::verify(&self.app.db, &self.app.audit.signer, &tenant).await?;
+        let report = yuantus_audit::verify(self.app.signing(), &tenant).await?;
         self.tenants += 1;
         self.rows += report.rows;
         if let Some(broken) = &report.broken {

@@ -5,12 +5,12 @@ use yuantus_audit::{Error, prune, seal};
 use yuantus_identity::query::{audit_chain, audit_log::Entry};
 use yuantus_operations::StepError;
 
-use crate::Deps;
+use crate::{Deps, failure};
 
 /// Signs a checkpoint of every chain that has grown.
 pub(super) async fn seal_all(deps: &Deps) -> Result<(), StepError> {
     for tenant in audit_chain::tenants(&deps.db).await? {
-        match seal(&deps.db, &deps.audit.signer, &tenant).await {
+        match seal(deps.signing(), &tenant).await {
             Ok(Some(sealed)) => {
                 let (seq, hash) = (sealed.seq, sealed.hash.as_str());
                 tracing::info!(tenant_id = tenant, seq, hash, "signed an audit checkpoint");
@@ -29,8 +29,7 @@ pub(super) async fn prune_all(deps: &Deps) -> Result<(), StepError> {
     }
     let by = Entry { actor: "worker".to_owned(), ..Entry::default() };
     for tenant in audit_chain::tenants(&deps.db).await? {
-        let audit = &deps.audit;
-        if let Err(error) = prune(&deps.db, &audit.signer, &tenant, audit.retention, &by).await {
+        if let Err(error) = prune(deps.signing(), &tenant, deps.audit.retention, &by).await {
             tell(&tenant, error)?;
         }
     }
@@ -40,6 +39,11 @@ pub(super) async fn prune_all(deps: &Deps) -> Result<(), StepError> {
 fn tell(tenant: &str, error: Error) -> Result<(), StepError> {
     match error {
         Error::Identity(error) => Err(error.into()),
+        Error::Storage(error) => Err(failure::storage(error)),
+        Error::UnreadableCopy { .. } => {
+            tracing::error!(tenant_id = tenant, %error, "the audit trail of a tenant is broken");
+            Ok(())
+        }
         Error::Broken { broken, .. } => {
             let (seq, what) = (broken.seq, broken.what.as_str());
             tracing::error!(tenant_id = tenant, seq, what, "the audit trail of a tenant is broken");

@@ -6,7 +6,9 @@ mod confirm_clock;
 mod create_admin;
 mod fork;
 mod grant;
+mod recover_audit;
 mod release;
+mod rotate_key;
 
 use std::path::Path;
 
@@ -52,6 +54,13 @@ pub(crate) enum Command {
     /// Give this copy of an identity database a plane of its own: it touches
     /// nothing of the original's from then on
     Fork(fork::Options),
+    /// Seal everything with secrets.key that secrets.previous_keys sealed, and sign
+    /// every audit trail with it: then the previous keys can go. May run beside
+    /// API and workers, be interrupted and run again
+    RotateKey(rotate_key::Options),
+    /// Go on with audit trails whose newest checkpoints the identity database has
+    /// lost, as after it was restored from a dump; the trails keep that it was so
+    RecoverAudit(recover_audit::Options),
 }
 
 impl Command {
@@ -89,6 +98,8 @@ impl Command {
             Self::Grant(options) => options.run(&config).await,
             Self::Release(options) => options.run(&config).await,
             Self::Fork(options) => options.run(&config).await,
+            Self::RotateKey(options) => options.run(&config, output).await,
+            Self::RecoverAudit(options) => options.run(&config, output).await,
         }
     }
 }
@@ -109,7 +120,7 @@ pub(crate) async fn upgrade(config: &Config) -> Result<Vec<String>, Failure> {
 pub(crate) async fn open(config: &Config) -> Result<Database, Failure> {
     let failed = |error| Failure::local("use the identity database", error);
     let url = config.identity_url().map_err(refused)?;
-    let db = connect(&url, 1, "yuantus:db").map_err(failed)?;
+    let db = connect(&url, 2, "yuantus:db").map_err(failed)?;
     schema::check(&db).await.map_err(failed)?;
     Ok(db)
 }

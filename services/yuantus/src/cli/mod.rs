@@ -189,6 +189,8 @@ mod tests {
         for line in [
             "db upgrade",
             "db current",
+            "db rotate-key --accept-jwt-secret",
+            "db recover-audit --tenant t-1",
             "db break-glass --reason locked-out --minutes 30",
             "seed-identity --tenant t --org o --username admin --password admin --user-id 1 \
              --roles admin,owner --superuser",

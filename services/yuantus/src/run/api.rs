@@ -60,11 +60,7 @@ impl Api {
         let (watcher, listening) = Watcher::new(pool.clone(), stop.clone());
         background.spawn(listening);
         let local = |error| Failure::local("set up authentication", error);
-        let ttl = Duration::from_secs(config.auth.token_ttl_seconds);
-        let mut tokens = Tokens::new(&config.auth.jwt_secret, ttl).map_err(local)?;
-        for previous in &config.auth.previous_jwt_secrets {
-            tokens = tokens.with_previous(previous).map_err(local)?;
-        }
+        let tokens = tokens(config).map_err(local)?;
         let (stopped, syncing) = (stop.clone(), clock::run_sync(db.clone()));
         background.spawn(async move { stopped.run_until_cancelled(syncing).await.unwrap_or(()) });
         let data = data(config)?;
@@ -88,6 +84,7 @@ impl Api {
             audit: Audit {
                 trail: trail.clone(),
                 signer: common.keys.signer.clone(),
+                checkpoint_interval: config.audit.checkpoint_interval(),
                 retention: retention(config),
                 prune_interval: config.audit.prune_interval(),
                 verifying: Arc::new(Semaphore::new(1)),
@@ -196,6 +193,16 @@ impl Api {
         while self.background.join_next().await.is_some() {}
         served.map_err(|error| Failure::local("serve", error))
     }
+}
+
+/// What tokens are signed and verified with.
+pub(crate) fn tokens(config: &Config) -> yuantus_auth::Result<Tokens> {
+    let ttl = Duration::from_secs(config.auth.token_ttl_seconds);
+    let mut tokens = Tokens::new(&config.auth.jwt_secret, ttl)?;
+    for previous in &config.auth.previous_jwt_secrets {
+        tokens = tokens.with_previous(previous)?;
+    }
+    Ok(tokens)
 }
 
 /// Connections to the orgs' own databases.

@@ -39,7 +39,7 @@ impl Common {
         Ok(Self {
             server: Server::new(&admin)
                 .map_err(|error| Failure::local("use tenants.database_url_template", error))?,
-            store: ObjectStore::new(&s3_settings(config)),
+            store: store(config),
             keys: Keys::new(&config.secrets)?,
             bundle: Arc::new(bundle),
         })
@@ -60,6 +60,11 @@ pub(crate) async fn check_identity(db: &Database) -> Result<(), Failure> {
         Err(_) => tracing::warn!("the identity database does not answer yet"),
     }
     Ok(())
+}
+
+/// The bucket.
+pub(crate) fn store(config: &Config) -> ObjectStore {
+    ObjectStore::new(&s3_settings(config))
 }
 
 /// How long the audit trail is kept.

@@ -46,6 +46,9 @@ pub(crate) enum Error {
     /// The identity database failed.
     #[error(transparent)]
     Identity(#[from] yuantus_identity::Error),
+    /// The audit trail could not be looked at.
+    #[error(transparent)]
+    Audit(#[from] yuantus_audit::Error),
     /// A canary could not be sealed.
     #[error(transparent)]
     Auth(#[from] yuantus_auth::Error),
@@ -66,14 +69,18 @@ pub(crate) enum Error {
         "auth.jwt_secret (YUANTUS_JWT_SECRET_KEY) is not what this control plane's tokens are \
          signed with: set that, or add it to auth.previous_jwt_secrets \
          (YUANTUS_PREVIOUS_JWT_SECRETS); where its tokens must no longer be taken, run \
-         `yuantus db rotate-key` with the new one; nothing was done"
+         `yuantus db rotate-key --accept-jwt-secret` with the new one; nothing was done"
     )]
     Tokens,
 }
 
 impl Error {
     fn is_transient(&self) -> bool {
-        matches!(self, Self::Identity(error) if error.is_transient())
+        use yuantus_audit::Error::Identity;
+        match self {
+            Self::Identity(error) | Self::Audit(Identity(error)) => error.is_transient(),
+            _ => false,
+        }
     }
 }
 
@@ -83,7 +90,9 @@ impl From<Error> for Failure {
             Error::Identity(_) => {
                 "prove the keys with the identity database, which `yuantus db upgrade` prepares"
             }
-            Error::Auth(_) | Error::Secrets { .. } | Error::Tokens => "prove the keys",
+            Error::Audit(_) | Error::Auth(_) | Error::Secrets { .. } | Error::Tokens => {
+                "prove the keys"
+            }
         };
         Self::local(action, error)
     }
@@ -119,6 +128,10 @@ impl Keys {
             for kind in sealed::Kind::ALL {
                 let first = kind.first(&txn).await?;
                 first.map_or(Ok(()), |first| self.try_open(kind, &first))?;
+            }
+            if !yuantus_audit::is_ours(&txn, &self.signer).await? {
+                let what = "the audit trail's newest checkpoint is signed with another";
+                return Err(self.refused(what.to_owned()));
             }
         }
         self.open(&canaries)?;

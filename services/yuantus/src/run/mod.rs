@@ -1,6 +1,6 @@
 //! The long-running commands: `start`, `worker` and `dev`.
 
-mod api;
+pub(crate) mod api;
 mod bucket;
 mod common;
 mod console;
@@ -20,7 +20,7 @@ use std::path::Path;
 use yuantus_config::{Config, Loaded, LogFormat, Purpose};
 
 use crate::failure::Failure;
-pub(crate) use common::refused;
+pub(crate) use common::{refused, store};
 pub(crate) use console::at_console;
 
 /// Reads the configuration of this process, `above` winning over the

@@ -7,14 +7,16 @@ use std::time::Duration;
 use clap::Args;
 use secrecy::ExposeSecret;
 use uuid::Uuid;
-use yuantus_auth::Tokens;
 use yuantus_config::Config;
 use yuantus_control_plane::app::owner::{break_glass, end_break_glass};
 
 use crate::{
     failure::Failure,
     output::{note, text},
-    run::keys::{prove_if_set, prove_tokens},
+    run::{
+        api,
+        keys::{prove_if_set, prove_tokens},
+    },
 };
 
 /// Options of `db break-glass`.
@@ -43,8 +45,7 @@ impl Options {
             return Ok(());
         }
         let good_for = Duration::from_secs(self.minutes * 60);
-        let tokens =
-            Tokens::new(&config.auth.jwt_secret, good_for).map_err(|error| failed(error.into()))?;
+        let tokens = api::tokens(config).map_err(|error| failed(error.into()))?;
         prove_if_set(config, &db).await?;
         prove_tokens(&db, &tokens).await?;
         let reason = self.reason.unwrap_or_default();

@@ -4,9 +4,8 @@
 use clap::Args;
 use yuantus_config::Config;
 use yuantus_control_plane::app::clock::confirm;
-use yuantus_identity::connect;
 
-use crate::{failure::Failure, output::note, run::refused};
+use crate::{failure::Failure, output::note};
 
 /// Options of `db confirm-clock`.
 #[derive(Args, Debug)]
@@ -15,9 +14,7 @@ pub(crate) struct Options {}
 impl Options {
     /// Confirms it.
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
-        let url = config.identity_url().map_err(refused)?;
-        let db = connect(&url, 1, "yuantus:db")
-            .map_err(|error| Failure::local("use the identity database", error))?;
+        let db = super::open(config).await?;
         let confirmed = confirm(&db).await;
         let (at, doubt) = confirmed.map_err(|error| Failure::local("confirm the clock", error))?;
         if doubt.is_empty() {

@@ -24,10 +24,10 @@ impl Options {
     pub(super) async fn run(self, config: &Config) -> Result<(), Failure> {
         let failed = |error| Failure::local("make the platform administrator", error);
         let username = Username::parse("username", &self.username).map_err(failed)?;
-        let of = format!("platform/{}", self.username);
-        let password = read_password(self.password_stdin, &of)?.into();
         let db = super::open(config).await?;
         prove_if_set(config, &db).await?;
+        let of = format!("platform/{}", self.username);
+        let password = read_password(self.password_stdin, &of)?.into();
         let passwords = Passwords::new().map_err(|error| failed(error.into()))?;
         let policy = Policy::of(match config.environment {
             Environment::Dev => "dev",
