@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::{
+    ffi::OsString,
     fs,
     io::{BufRead, BufReader, Write},
     os::unix::fs::PermissionsExt,
     path::Path,
     process::{Child, Command, Output, Stdio},
+    thread,
 };
 
 use serde_json::Value;
@@ -106,6 +108,77 @@ fn a_killed_dev_is_found_again_and_a_stopped_one_leaves_nothing_running() {
     assert_eq!(again.answer(home, &sql, ""), "0\n");
     again.terminate();
     assert!(!home.join(".yuantus/postgres/pgdata/postmaster.pid").exists());
+}
+
+/// What appears in `.yuantus/postgres` one after another while the cluster is
+/// made: a name's beginning, and a file within.
+const MADE: &[(&str, &str)] = &[
+    ("superuser.password", ""),
+    ("initdb-", ""),
+    ("initdb-", "pgdata/postgresql.conf"),
+    ("initdb-", "pgdata/global/pg_control"),
+    ("initdb-", "pgdata/base/1"),
+    ("pgdata", ""),
+    ("pgdata", "postmaster.pid"),
+];
+
+/// Whether a start has come as far as that or farther, not counting what was
+/// there `before`.
+fn has_made(postgres: &Path, before: &[OsString], name: &str, file: &str) -> bool {
+    if name == "initdb-" && postgres.join("pgdata").exists() {
+        return true;
+    }
+    let found = fs::read_dir(postgres).into_iter().flatten().filter_map(Result::ok);
+    found.into_iter().any(|entry| {
+        entry.file_name().to_string_lossy().starts_with(name)
+            && (name != "initdb-" || !before.contains(&entry.file_name()))
+            && (file.is_empty() || entry.path().join(file).exists())
+    })
+}
+
+/// Starts `dev` and kills it as soon as it has come that far.
+fn kill_at(home: &Path, name: &str, file: &str) {
+    let postgres = home.join(".yuantus/postgres");
+    let names = fs::read_dir(&postgres).into_iter().flatten().filter_map(Result::ok);
+    let before: Vec<OsString> = names.map(|entry| entry.file_name()).collect();
+    let mut process = command(home)
+        .args(["dev", "--port", "0", "-o", "json"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !has_made(&postgres, &before, name, file) {
+        if process.try_wait().unwrap().is_some() {
+            let output = process.wait_with_output().unwrap();
+            panic!("{name} {file}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        thread::yield_now();
+    }
+    process.kill().unwrap();
+    process.wait().unwrap();
+}
+
+/// The `initdb` of a killed one goes on for a while: the next start meets it.
+#[test]
+fn a_dev_killed_while_it_makes_its_cluster_starts_again_every_time() {
+    for round in 0..2 {
+        let home = directory();
+        let home = home.path();
+        for (name, file) in MADE {
+            kill_at(home, name, file);
+            // At once, and once more where the one before is still at work.
+            if round == 1 && *name == "initdb-" {
+                kill_at(home, name, file);
+            }
+        }
+        let dev = Dev::start(home, &["--no-login"]);
+        dev.answer(home, &["tenant", "create", "t"], "");
+        dev.terminate();
+        let postgres = home.join(".yuantus/postgres");
+        let left = fs::read_dir(postgres).unwrap().map(|entry| entry.unwrap().file_name());
+        let left: Vec<_> = left.filter(|n| n.to_string_lossy().starts_with("initdb-")).collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
 }
 
 #[test]

@@ -1,9 +1,14 @@
 //! `initdb`, and the settings a private server starts with.
 //!
-//! Invariant: `pgdata` is there whole or not at all: it is made under another
-//! name and renamed.
+//! Invariant: `pgdata` is there whole or not at all: it is made in a directory
+//! of this attempt's own and renamed. An `initdb` whose process was killed goes
+//! on for seconds in the directory of its attempt, which nobody looks at again.
 
-use std::{fs, io::Write};
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::Path,
+};
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -14,6 +19,11 @@ use super::{
 use crate::{Error, Result, Tools};
 
 const PROGRAM: &str = "initdb";
+
+/// What the directories of attempts are named with, before a random part.
+const ATTEMPT: &str = "initdb-";
+/// The directory of attempts of former versions.
+const FORMER_ATTEMPT: &str = "pgdata.new";
 
 /// Everything but what depends on the directory.
 const SETTINGS: &[(&str, &str)] = &[
@@ -38,15 +48,17 @@ pub(super) async fn ensure(
     durable: bool,
 ) -> Result<()> {
     let data = directory.data();
+    remove_attempts(directory);
     if data.join("PG_VERSION").exists() {
         return Ok(());
     }
-    let begun = directory.root().join("pgdata.new");
-    if begun.exists() {
-        fs::remove_dir_all(&begun).map_err(doing("remove", &begun))?;
-    }
-    let begun = directory.make("pgdata.new")?;
-    let password_file = write_password(directory, password)?;
+    let attempt = tempfile::Builder::new()
+        .prefix(ATTEMPT)
+        .tempdir_in(directory.root())
+        .map_err(doing("make a directory in", directory.root()))?;
+    directory.give(attempt.path())?;
+    let begun = directory.make_within(attempt.path(), "pgdata")?;
+    let password_file = write_password(directory, attempt.path(), password)?;
     let mut arguments = vec![
         format!("--pgdata={}", begun.display()),
         format!("--pwfile={}", password_file.path().display()),
@@ -61,7 +73,25 @@ pub(super) async fn ensure(
     }
     arguments.push(if durable { "--data-checksums" } else { "--no-sync" }.to_owned());
     initdb(tools, directory, &arguments).await?;
-    fs::rename(&begun, &data).map_err(doing("rename", &begun))
+    fs::rename(&begun, &data).map_err(doing("rename", &begun))?;
+    let synced = File::open(directory.root()).and_then(|root| root.sync_all());
+    synced.map_err(doing("write", directory.root()))
+}
+
+/// Removes what attempts left whose process was killed. Where an `initdb` is
+/// still at work there, the rest of it is removed at the next start.
+fn remove_attempts(directory: &Directory) {
+    let found =
+        fs::read_dir(directory.root()).into_iter().flatten().filter_map(std::result::Result::ok);
+    for entry in found {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if (name.starts_with(ATTEMPT) || name == FORMER_ATTEMPT)
+            && let Err(error) = fs::remove_dir_all(entry.path())
+        {
+            tracing::debug!(%error, %name, "what a killed initdb left is still in use");
+        }
+    }
 }
 
 /// The arguments of `postgres`.
@@ -93,10 +123,11 @@ pub(super) fn arguments(
 
 fn write_password(
     directory: &Directory,
+    attempt: &Path,
     password: &SecretString,
 ) -> Result<tempfile::NamedTempFile> {
-    let failed = doing("write a password file in", directory.root());
-    let mut file = tempfile::NamedTempFile::new_in(directory.root()).map_err(&failed)?;
+    let failed = doing("write a password file in", attempt);
+    let mut file = tempfile::NamedTempFile::new_in(attempt).map_err(&failed)?;
     file.write_all(password.expose_secret().as_bytes()).map_err(&failed)?;
     directory.give(file.path())?;
     Ok(file)

@@ -74,7 +74,12 @@ impl Directory {
 
     /// A directory that only PostgreSQL's user may enter, empty if it is new.
     pub(crate) fn make(&self, name: &str) -> Result<PathBuf> {
-        let path = self.root.join(name);
+        self.make_within(&self.root, name)
+    }
+
+    /// The same within a directory of ours.
+    pub(crate) fn make_within(&self, parent: &Path, name: &str) -> Result<PathBuf> {
+        let path = parent.join(name);
         let failed = doing("make", &path);
         fs::create_dir_all(&path).map_err(&failed)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).map_err(&failed)?;

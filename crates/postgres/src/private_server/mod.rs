@@ -23,8 +23,12 @@ use postmaster::{Postmaster, Refusal};
 /// The superuser, and the maintenance database.
 const SUPERUSER: &str = "postgres";
 
-/// How often a start is tried with another port.
+/// How often a start is tried: with another port, or once another server of the
+/// same directory has ended.
 const ATTEMPTS: u32 = 3;
+
+/// What a server says that finds another in its directory.
+const ANOTHER: &str = "lock file \"postmaster.pid\" already exists";
 
 /// What a private server is to be.
 #[derive(Clone, Debug)]
@@ -122,16 +126,21 @@ async fn launch(
     directory: &Directory,
     settings: &PrivateServerSettings,
 ) -> Result<(u16, Postmaster)> {
-    let mut attempt = 1;
+    let (mut attempt, mut fresh_port) = (1, false);
     loop {
         let port = match settings.port {
             Some(port) => port,
-            None => directory.port(attempt > 1)?,
+            None => directory.port(fresh_port)?,
         };
         let arguments = cluster::arguments(directory, settings, port);
         match Postmaster::start(tools, directory, &arguments).await {
             Ok(postmaster) => return Ok((port, postmaster)),
             Err(Refusal::PortTaken(_)) if settings.port.is_none() && attempt < ATTEMPTS => {
+                (attempt, fresh_port) = (attempt + 1, true);
+            }
+            // Its process was killed before it had written its process id.
+            Err(Refusal::Other(log)) if log.contains(ANOTHER) && attempt < ATTEMPTS => {
+                orphan::end(directory).await?;
                 attempt += 1;
             }
             Err(Refusal::PortTaken(log) | Refusal::Other(log)) => {

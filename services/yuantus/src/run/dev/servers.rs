@@ -14,6 +14,10 @@ use crate::failure::Failure;
 
 const BUCKET: &str = "yuantus";
 
+/// Settings of PostgreSQL. Every database is looked at once in a naptime, used
+/// or not: with hundreds of them, the default of a minute keeps a core busy.
+const POSTGRES: &[(&str, &str)] = &[("autovacuum_naptime", "10min")];
+
 /// Both servers, running.
 pub(crate) struct Servers {
     pub(crate) postgres: PrivateServer,
@@ -28,7 +32,10 @@ impl Servers {
         let settings = PrivateServerSettings {
             data_dir: data.postgres(),
             port: None,
-            extra_settings: Vec::new(),
+            extra_settings: POSTGRES
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             durable: true,
         };
         let postgres = PrivateServer::start(settings)
