@@ -119,16 +119,21 @@ async fn what_was_exported_comes_back_as_it_was() {
     // Into a tenant that is not there: it is made. Files stay whose they are.
     let mut copy = document.clone();
     copy["tenant"]["id"] = "copy".into();
-    run_as_owner(&env, &database("acme", "hq"), "SELECT 1").await;
     let refused = problem(restore(&api, &copy).send().await.expect("answer"), 412).await;
     assert_eq!(refused["reason"], "FILE_MISSING");
+    let none = Client::new().get(format!("{}/api/v1/tenants/copy", api.url));
+    problem(none.send().await.expect("answer"), 404).await;
+    let mut empty = copy.clone();
+    empty["orgs"][0]["tables"] = json!([]);
+    let done = json_of(restore(&api, &empty)).await;
+    assert_eq!((&done["orgs_created"], &done["users_restored"]), (&json!(["hq"]), &json!(1)));
     run_as_owner(&env, &database("copy", "hq"), ODD.split("INSERT").next().expect("DDL")).await;
     let child = "CREATE TABLE a_child (parent bigint NOT NULL, boss bigint, number int NOT NULL)";
     run_as_owner(&env, &database("copy", "hq"), child).await;
     let tables = copy["orgs"][0]["tables"].as_array_mut().expect("tables");
     tables.retain(|table| table["name"] != "files");
     let done = json_of(restore(&api, &copy)).await;
-    assert_eq!((&done["rows_restored"], &done["users_restored"]), (&json!(505), &json!(1)));
+    assert_eq!((&done["rows_restored"], &done["users_restored"]), (&json!(505), &json!(0)));
     let mut copied = contents(&env, "copy").await;
     let mut expected = before.clone();
     copied.remove("public.files");
@@ -206,6 +211,104 @@ async fn what_is_no_export_is_refused() {
     }
     let nobody = Client::new().get(format!("{}/api/tenants/export?tenantId=none", api.url));
     problem(nobody.send().await.expect("answer"), 404).await;
+    api.child.terminate().await;
+    worker.terminate().await;
+    assert_quiet(&api.child, &[]);
+    assert_tidy(&env).await;
+}
+
+/// A document of two orgs, the first of which has rows that are missing.
+fn two_orgs(more: Value) -> Value {
+    let row = json!([["lost", "1", "2026-01-01 00:00:00+00"]]);
+    let columns = json!(["key", "value", "updated_at"]);
+    let table = json!({"schema": "public", "name": "settings", "columns": columns, "rows": row});
+    let mut document = json!({
+        "format": "yuantus.tenant-export/1",
+        "tenant": {"id": "acme"},
+        "orgs": [{"id": "hq", "tables": [table]}, {"id": "new", "tables": []}],
+        "users": [{"username": "ann", "email": "a@acme.example", "is_active": true}],
+        "members": [{"org_id": "hq", "username": "ann", "roles": ["support_agent"]}],
+    });
+    for (key, value) in more.as_object().expect("object") {
+        document[key] = value.clone();
+    }
+    document
+}
+
+#[tokio::test]
+async fn nothing_is_written_of_a_document_with_a_mistake_in_it() {
+    let env = TestEnv::start().await;
+    let mut api = env.api().await;
+    let mut worker = env.worker("w", &[]);
+    make_org(&api, "acme").await;
+    let user = json!({"username": "eve", "password": "x", "email": "Eve@acme.example"});
+    let users = "/api/v1/tenants/acme/users";
+    json_of(of_org(&api, ("acme", "hq"), Method::POST, users).json(&user)).await;
+    let before = contents(&env, "acme").await;
+    let recorded = async || -> Vec<String> {
+        let sql = "SELECT 'org ' || id FROM orgs UNION ALL SELECT 'user ' || username FROM users
+            UNION ALL SELECT 'tenant ' || id FROM tenants
+            UNION ALL SELECT 'member ' || user_id FROM org_members ORDER BY 1";
+        sqlx::query_scalar(sql).fetch_all(&mut env.identity().await).await.expect("rows")
+    };
+    let there = recorded().await;
+    let member = |org: &str, user: &str, role: &str| json!({"org_id": org, "username": user, "roles": [role]});
+    let table = json!({"schema": "public", "name": "settings", "columns": ["key"], "rows": []});
+    let odd = json!({"schema": "public", "name": "nothing", "columns": ["a"], "rows": [["1"]]});
+    let good = two_orgs(json!({}))["orgs"][0].clone();
+    let ann = json!({"username": "ann"});
+    for (more, status, field) in [
+        (json!({"members": [member("hq", "nobody", "support_agent")]}), 400, "members"),
+        (json!({"members": [member("none", "ann", "support_agent")]}), 400, "members"),
+        (json!({"members": [member("hq", "ann", "tenant_admin")]}), 400, "members"),
+        (
+            json!({"members": [member("hq", "ann", "support_agent"), member("hq", "ann", "support_agent")]}),
+            400,
+            "members",
+        ),
+        (json!({"users": [ann, ann]}), 400, "users"),
+        (json!({"users": [ann, {"username": "Bad Name"}]}), 400, "users"),
+        (
+            json!({"users": [
+                {"username": "ann", "email": "x@acme.example"},
+                {"username": "bob", "email": "X@acme.example"},
+            ]}),
+            400,
+            "users",
+        ),
+        (json!({"users": [{"username": "ann", "email": "eve@ACME.example"}]}), 409, ""),
+        (json!({"orgs": [good, good]}), 400, "orgs"),
+        (json!({"orgs": [good, {"id": "new", "tables": [table, table]}]}), 400, "tables"),
+        (
+            json!({"orgs": [good, {"id": "new", "tables": [{"schema": "public",
+                "name": "settings", "columns": ["key", "key"], "rows": [["a", "b"]]}]}]}),
+            400,
+            "columns",
+        ),
+        (
+            json!({"orgs": [good, {"id": "new", "tables": [{"schema": "public",
+                "name": "settings", "columns": ["key"], "rows": [["a"], ["b", "c"]]}]}]}),
+            400,
+            "rows",
+        ),
+        (json!({"orgs": [{"id": "hq", "tables": [good["tables"][0], odd]}]}), 412, ""),
+    ] {
+        let document = two_orgs(more);
+        let refused = problem(restore(&api, &document).send().await.expect("answer"), status).await;
+        assert_eq!(refused["field"].as_str().unwrap_or_default(), field, "{document}: {refused}");
+        assert_eq!(contents(&env, "acme").await, before, "{document}");
+        assert_eq!(recorded().await, there, "{document}");
+    }
+    // As many copies of one org as a document holds.
+    let copies = json!({"orgs": vec![json!({"id": "hq"}); 300_000]});
+    let answer = restore(&api, &two_orgs(copies)).send().await.expect("answer");
+    let refused = problem(answer, 400).await;
+    assert_eq!(refused["field"], "orgs", "{refused}");
+    assert_eq!(recorded().await, there);
+
+    let done = json_of(restore(&api, &two_orgs(json!({})))).await;
+    assert_eq!((&done["rows_restored"], &done["orgs_created"]), (&json!(1), &json!(["new"])));
+    assert_eq!((&done["users_restored"], &done["members_restored"]), (&json!(1), &json!(1)));
     api.child.terminate().await;
     worker.terminate().await;
     assert_quiet(&api.child, &[]);

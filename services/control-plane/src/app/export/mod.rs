@@ -1,9 +1,11 @@
 //! A tenant's data as one document, and back.
 //!
-//! Invariants: putting back never changes or deletes what is there. Each org is
+//! Invariants: putting back never changes or deletes what is there, and writes
+//! nothing of a document that can be told to be wrong. Each org is
 //! put back whole or not at all; what is asked again finds it there. A process
 //! has one document in its hands at a time, and measures before it reads.
 
+mod check;
 mod put_back;
 
 use serde_json::json;

@@ -1,29 +1,25 @@
 //! Putting back what a document of a tenant holds, as far as it is missing.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use serde_json::{Value, json};
 use yuantus_auth::random_password;
 use yuantus_domain::{
     Email, Error, OperationState, OrgId, OrgKey, OrgRole, PageSize, Plan, Result, TenantId,
-    TenantStatus, Username, file_prefix,
+    Username,
 };
 use yuantus_identity::{for_org, for_tenant, query::user::Change};
-use yuantus_tenant_data::{PutBack, Session, Table, Values};
+use yuantus_tenant_data::{PutBack, Session, Values};
 
 use super::{
     super::{
         App, audit, display_name,
-        file::storage,
         org::CreateOrg,
         org_name,
         tenant::CreateTenant,
         user::{CreateUser, insert_user},
     },
-    TURN,
+    TURN, check,
 };
 
 /// How long to wait for the database of an org that is made.
@@ -114,53 +110,31 @@ pub struct Restored {
 }
 
 impl App {
-    /// Puts back what is missing.
+    /// Puts back what is missing. What can be told to be wrong is refused
+    /// before anything is written.
     pub async fn restore_tenant(&self, asked: Restore) -> Result<Restored> {
+        check::consistent(&asked)?;
         let _turn = TURN.acquire().await.map_err(Error::internal)?;
-        self.check(&asked).await?;
         let mut done = Restored::default();
         let id = &asked.tenant;
-        match self.tenant_facts(id).await? {
-            Some(tenant) if tenant.status != TenantStatus::Active => {
-                let message = format!("tenant `{id}` is {}", tenant.status);
-                return Err(Error::precondition("TENANT_NOT_ACTIVE", message));
-            }
-            Some(_) => {}
-            None => {
-                let (name, plan) = (asked.name.clone(), asked.plan);
-                let new =
-                    CreateTenant { id: id.clone(), name, plan, admin: None, idempotency: None };
-                self.create_tenant(new).await?;
-            }
+        if !self.check_restore(&asked).await? {
+            let (name, plan) = (asked.name.clone(), asked.plan);
+            let new = CreateTenant { id: id.clone(), name, plan, admin: None, idempotency: None };
+            self.create_tenant(new).await?;
         }
         for org in &asked.orgs {
             let key = OrgKey { tenant: id.clone(), org: org.id.clone() };
             if self.ensure_org(&key, &org.name).await? {
                 done.orgs.push(org.id.to_string());
+                self.check_tables(&key, &org.tables).await?;
             }
+        }
+        for org in &asked.orgs {
+            let key = OrgKey { tenant: id.clone(), org: org.id.clone() };
             self.put_org_back(&key, &org.tables, &mut done).await?;
         }
         self.put_users_back(&asked, &mut done).await?;
         Ok(done)
-    }
-
-    /// Refuses what can be told to be wrong before anything is written.
-    async fn check(&self, asked: &Restore) -> Result<()> {
-        for user in &asked.users {
-            display_name(&user.name, "")?;
-        }
-        let mut orgs: BTreeSet<&OrgId> = asked.orgs.iter().map(|org| &org.id).collect();
-        for member in &asked.members {
-            if !orgs.insert(&member.org) {
-                continue;
-            }
-            let key = OrgKey { tenant: asked.tenant.clone(), org: member.org.clone() };
-            if for_org(&key).org(&self.db).await?.is_none() {
-                let rule = format!("must be of orgs that are there or given, not `{}`", key.org);
-                return Err(Error::invalid("members", rule));
-            }
-        }
-        Ok(())
     }
 
     /// Makes an org that is not there, and waits for its database; whether it
@@ -188,9 +162,6 @@ impl App {
         tables: &[RestoreTable],
         done: &mut Restored,
     ) -> Result<()> {
-        for table in tables.iter().filter(|table| table.name == "files") {
-            self.expect_objects(key, table).await?;
-        }
         let mut session = self.data_session(key).await?;
         session.begin().await?;
         let changed = async {
@@ -207,28 +178,6 @@ impl App {
         let put = session.finish(changed).await?;
         done.rows += put.inserted;
         done.unchanged += put.there.saturating_sub(put.inserted);
-        Ok(())
-    }
-
-    /// Refuses files whose bytes are not the org's own, or not there.
-    async fn expect_objects(&self, key: &OrgKey, table: &RestoreTable) -> Result<()> {
-        let Some(place) = table.columns.iter().position(|name| name == "object_key") else {
-            return Ok(());
-        };
-        let own = file_prefix::of_org(key);
-        for object in table.rows.iter().filter_map(|row| row.get(place)?.as_deref()) {
-            let there = object.starts_with(&own)
-                && self
-                    .store
-                    .head(object)
-                    .await
-                    .map_err(|error| storage("no restore", error))?
-                    .is_some();
-            if !there {
-                let message = format!("the bytes of file `{object}` are not in the bucket");
-                return Err(Error::precondition("FILE_MISSING", message));
-            }
-        }
         Ok(())
     }
 
@@ -286,20 +235,8 @@ impl App {
 async fn put_back(session: &mut Session, key: &OrgKey, tables: &[RestoreTable]) -> Result<PutBack> {
     let mut put = PutBack::default();
     let there = session.tables().await?;
-    let known = |given: &RestoreTable| {
-        there.iter().any(|table| table.schema == given.schema && table.name == given.name)
-    };
-    if let Some(other) = tables.iter().find(|table| !table.rows.is_empty() && !known(table)) {
-        let message = format!("org `{key}` has no table `{}.{}`", other.schema, other.name);
-        return Err(Error::precondition("NO_SUCH_TABLE", message));
-    }
-    for table in &there {
-        let given = tables
-            .iter()
-            .find(|given| given.schema == table.schema && given.name == table.name)
-            .filter(|given| !given.rows.is_empty());
-        let Some(given) = given else { continue };
-        let rows = in_columns(table, given)?;
+    for (table, given, places) in check::match_tables(key, &there, tables)? {
+        let rows = in_columns(&places, given)?;
         let one = session.put_back(table, &Value::from(rows).to_string()).await?;
         let wanted = given.rows.len() as u64;
         if one.there < wanted {
@@ -315,14 +252,7 @@ async fn put_back(session: &mut Session, key: &OrgKey, tables: &[RestoreTable]) 
 }
 
 /// Rows in the order of the table's columns.
-fn in_columns(table: &Table, given: &RestoreTable) -> Result<Vec<Value>> {
-    let places = table.columns.iter().map(|name| given.columns.iter().position(|g| g == name));
-    let places: Option<Vec<usize>> = places.collect();
-    let same = places.filter(|places| places.len() == given.columns.len());
-    let places = same.ok_or_else(|| {
-        let message = format!("table `{}` has other columns now", table.full_name());
-        Error::precondition("TABLE_DIFFERS", message)
-    })?;
+fn in_columns(places: &[usize], given: &RestoreTable) -> Result<Vec<Value>> {
     let row = |row: &Values| {
         let values = places.iter().map(|place| row.get(*place).cloned().map(Value::from));
         values.collect::<Option<Vec<_>>>().map(Value::from)
