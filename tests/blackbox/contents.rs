@@ -76,6 +76,8 @@ const COMPUTES: &str = "CREATE TABLE lk (i int); INSERT INTO lk VALUES (1), (2);
         AS 'SELECT count(*)::int FROM lk WHERE i < $1';
     CREATE TABLE au (i int); INSERT INTO au VALUES (1), (2); CREATE INDEX ON au (rank_of(i));
     CREATE MATERIALIZED VIEW ranks AS SELECT rank_of(i) FROM au;
+    CREATE FUNCTION twice(n int) RETURNS int LANGUAGE sql AS 'SELECT 2 * n';
+    CREATE INDEX ON au (twice(i));
     CREATE SCHEMA hidden; CREATE TABLE hidden.deep (i int);
     CREATE FUNCTION hidden.deeper() RETURNS bigint LANGUAGE plpgsql
         AS 'BEGIN RETURN (SELECT count(*) FROM deep); END';

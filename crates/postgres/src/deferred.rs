@@ -14,7 +14,7 @@
 use sqlx::Row;
 
 use crate::{
-    Identifier, Result,
+    Address, Identifier, Result,
     contents::rights::{is_refusal, sentence},
     identifier::Literal,
     session::{Doing, SHORT, Session, WORK},
@@ -27,7 +27,10 @@ const FUNCTIONS: &str = "SELECT p.oid::bigint FROM pg_proc p JOIN pg_language l 
      AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) \
      AND NOT EXISTS (SELECT FROM unnest(p.proconfig) c WHERE c LIKE 'search\\_path=%') \
      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass \
-       AND d.objid = p.oid AND d.deptype = 'e')";
+       AND d.objid = p.oid AND d.deptype = 'e') \
+     AND p.oid NOT IN (SELECT found.objid FROM jsonb_array_elements({inlined}::jsonb) AS f (a), \
+       LATERAL pg_get_object_address(a ->> 0, array(SELECT jsonb_array_elements_text(a -> 1)), \
+         array(SELECT jsonb_array_elements_text(a -> 2))) found)";
 
 /// Checks of tables and domains that call functions of somebody's own, and are
 /// not a parent's.
@@ -57,13 +60,18 @@ pub(crate) struct Check {
     comment: Option<String>,
 }
 
-/// Gives every function the search path. The session is the owner role's.
+/// Gives every function but the `inlined` ones the search path. The session is
+/// the owner role's.
 pub(crate) async fn set_paths(
     session: &mut Session,
     doing: Doing<'_>,
     path: &str,
+    inlined: &[Address],
 ) -> Result<Paths> {
-    let rows = session.run(doing, FUNCTIONS.to_owned(), SHORT).await?;
+    // Addresses are strings: they always serialise.
+    let inlined = serde_json::to_string(inlined).unwrap_or_default();
+    let functions = FUNCTIONS.replace("{inlined}", &Literal(&inlined).to_string());
+    let rows = session.run(doing, functions, SHORT).await?;
     let read = rows.iter().map(|row| row.try_get(0).map_err(|source| doing.failed(source)));
     let functions = Paths(read.collect::<Result<_>>()?);
     let set = format!("PERFORM set_config('search_path', {}, true);", Literal(path));

@@ -155,7 +155,9 @@ impl Stages<'_> {
             }
         }
         let mut owner = self.owner().await?;
-        let paths = deferred::set_paths(&mut owner, doing, &contents.search_path).await?;
+        let paths =
+            deferred::set_paths(&mut owner, doing, &contents.search_path, &contents.inlined)
+                .await?;
         let checks = deferred::drop_checks(&mut owner, doing).await?;
         for entries in archive::split(&attachments, &contents.role, &trusted) {
             self.make(&head, &entries).await?;

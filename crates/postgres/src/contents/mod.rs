@@ -50,6 +50,9 @@ pub struct Contents {
     /// Where functions find what they name without a schema: what the org's
     /// sessions begin with, then all schemas.
     pub search_path: String,
+    /// Functions that indexes may call only because PostgreSQL puts their body
+    /// in their place, which it does of none that sets a search path.
+    pub inlined: Vec<Address>,
     /// What does not belong to the owner role.
     pub owners: Vec<Owned>,
     /// Rights that are not those an object is made with.

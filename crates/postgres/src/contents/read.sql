@@ -81,6 +81,12 @@ SELECT jsonb_build_object(
       SELECT part, jsonb_build_object('owner', role, 'owner_has_all', owner_has_all,
         'grants', grants, 'objects', jsonb_agg(object ORDER BY object)) AS r
       FROM granted GROUP BY part, role, owner_has_all, grants) AS rights),
+  'inlined', (SELECT coalesce(jsonb_agg((SELECT jsonb_build_array(a.type, a.object_names, a.object_args)
+        FROM pg_identify_object_as_address('pg_proc'::regclass, p.oid, 0) a) ORDER BY p.oid), '[]')
+    FROM pg_proc p WHERE p.oid >= 16384 AND p.prokind = 'f' AND p.provolatile <> 'i'
+    AND EXISTS (SELECT FROM pg_depend d JOIN pg_class c ON c.oid = d.objid
+      WHERE d.classid = 'pg_class'::regclass AND c.relkind IN ('i', 'I')
+      AND d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid)),
   'policies', (SELECT coalesce(jsonb_agg(jsonb_build_object('schema', s.nspname, 'table', c.relname,
         'name', p.polname, 'permissive', p.polpermissive, 'command', p.polcmd,
         'roles', (SELECT jsonb_agg(pg_get_userbyid(r)) FROM unnest(p.polroles) AS u (r)),
