@@ -97,6 +97,7 @@ pub fn facts() -> DatabaseFacts {
             table: "customers".to_owned(),
             rows: 42,
         }],
+        contents: serde_json::json!({ "role": "org", "settings": { "connection_limit": -1 } }),
     }
 }
 
