@@ -55,6 +55,6 @@ pub async fn differences(env: &TestEnv, more: &[(&str, &str)]) -> Vec<[String; 3
     let listed: serde_json::Value = serde_json::from_slice(&ran.stdout).expect(&ran.stderr);
     let listed = listed.as_array().expect("a list").clone();
     assert_eq!(ran.code == Some(0), listed.is_empty(), "it fails where anything differs");
-    let text = |item: &serde_json::Value, name: &str| item[name].as_str().unwrap().to_owned();
+    let text = |item: &serde_json::Value, name: &str| item[name].as_str().expect("text").to_owned();
     listed.iter().map(|item| ["kind", "name", "finding"].map(|name| text(item, name))).collect()
 }

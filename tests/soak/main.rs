@@ -89,6 +89,5 @@ async fn run(arguments: Arguments) -> Result<()> {
     }
     ended?;
     check::all(&world, &model).await?;
-    model.print(begun.elapsed(), &world);
-    Ok(())
+    model.print(begun.elapsed(), &world)
 }

@@ -7,11 +7,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::Write as _,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use crate::world::World;
+use crate::{Result, world::World};
 
 /// An org's database.
 #[derive(Clone, Debug, Default)]
@@ -58,14 +59,16 @@ impl Model {
     }
 
     /// Prints the figures.
-    pub fn print(&self, took: Duration, world: &World) {
+    pub fn print(&self, took: Duration, world: &World) -> Result<()> {
         let known = self.known();
-        println!("took\t{} s", took.as_secs());
-        println!("orgs\t{}", known.orgs.len());
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "took\t{} s", took.as_secs())?;
+        writeln!(out, "orgs\t{}", known.orgs.len())?;
         let rows: i64 = known.orgs.values().map(|org| org.acknowledged).sum();
-        println!("customers acknowledged\t{rows}");
+        writeln!(out, "customers acknowledged\t{rows}")?;
         for (what, count) in known.counts.iter().chain(&world.counts()) {
-            println!("{what}\t{count}");
+            writeln!(out, "{what}\t{count}")?;
         }
+        Ok(())
     }
 }

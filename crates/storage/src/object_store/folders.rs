@@ -11,7 +11,8 @@ impl ObjectStore {
         let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix);
         let mut pages = request.delimiter("/").into_paginator().send();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| from_sdk("ListObjectsV2", self.subject(prefix), error))?;
+            let page =
+                page.map_err(|error| from_sdk("ListObjectsV2", self.subject(prefix), error))?;
             let found = page.common_prefixes.unwrap_or_default().into_iter();
             folders.extend(found.filter_map(|folder| folder.prefix));
         }
