@@ -12,7 +12,7 @@ use crate::{
     Broken, Error, Result, Signing,
     anchor::{Anchor, anchor},
     chain::Chain,
-    checkpoint::{PERIODIC, Range},
+    checkpoint::{self, PERIODIC, Range},
     verify::BATCH,
     witness,
 };
@@ -34,7 +34,7 @@ pub struct Sealed {
 /// Answers nothing where nothing was added.
 pub async fn seal(with: Signing<'_>, tenant: &str) -> Result<Option<Sealed>> {
     match covering(with, tenant).await? {
-        Some(_) => Ok(None),
+        Some(newest) => compare_copy(with, tenant, &newest).await,
         None => sign_and_publish(with, tenant).await,
     }
 }
@@ -43,9 +43,30 @@ pub async fn seal(with: Signing<'_>, tenant: &str) -> Result<Option<Sealed>> {
 /// checkpoint holds those before it, so that the previous key is not needed.
 pub async fn renew(with: Signing<'_>, tenant: &str) -> Result<Option<Sealed>> {
     match covering(with, tenant).await? {
-        Some(newest) if newest.key_id == with.signer.key_id() => Ok(None),
+        Some(newest) if newest.key_id == with.signer.key_id() => {
+            compare_copy(with, tenant, &newest).await
+        }
         _ => sign_and_publish(with, tenant).await,
     }
+}
+
+/// Puts the newest checkpoint into the bucket where the process ended before it
+/// did; says what is wrong where the bucket knows a newer one.
+async fn compare_copy(
+    with: Signing<'_>,
+    tenant: &str,
+    newest: &Checkpoint,
+) -> Result<Option<Sealed>> {
+    let copy = witness::read(with.store, tenant).await?.and_then(|copy| copy.number);
+    if copy > newest.number {
+        return sign_and_publish(with, tenant).await;
+    }
+    if copy < newest.number {
+        let broken = |broken| Error::Broken { tenant: tenant.to_owned(), broken };
+        checkpoint::check(with.signer, newest).map_err(broken)?;
+        publish(with, newest).await?;
+    }
+    Ok(None)
 }
 
 async fn sign_and_publish(with: Signing<'_>, tenant: &str) -> Result<Option<Sealed>> {
