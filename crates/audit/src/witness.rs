@@ -41,20 +41,12 @@ pub(crate) async fn read(store: &ObjectStore, tenant: &str) -> Result<Option<Che
     let key = key(tenant);
     let object = match store.get(&key).await {
         Ok(object) => object,
-        Err(error) if is_missing(&error) => return Ok(None),
+        // No such object, or no bucket yet.
+        Err(error) if error.is_not_found() || error.is_missing_bucket() => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     let stored = serde_json::from_slice(&object).ok().and_then(from_stored);
     stored.map(Some).ok_or(Error::UnreadableCopy { key })
-}
-
-/// Whether there is no such object, or no bucket yet.
-fn is_missing(error: &yuantus_storage::Error) -> bool {
-    use yuantus_storage::{Cause, Error};
-    match error {
-        Error::Request { cause: Cause::Answered { code, .. }, .. } => code == "NoSuchBucket",
-        error => error.is_not_found(),
-    }
 }
 
 /// Puts a numbered checkpoint there.
@@ -62,14 +54,7 @@ pub(crate) async fn write(store: &ObjectStore, checkpoint: &Checkpoint) -> Resul
     let key = key(&checkpoint.tenant_id);
     let json = serde_json::to_vec_pretty(&to_stored(checkpoint));
     let json = json.map_err(|_| Error::UnreadableCopy { key: key.clone() })?;
-    let json = Bytes::from(json);
-    match store.put(&key, json.clone()).await {
-        Err(error) if is_missing(&error) => {
-            store.ensure_bucket().await?;
-            Ok(store.put(&key, json).await?)
-        }
-        put => Ok(put?),
-    }
+    Ok(store.put(&key, Bytes::from(json)).await?)
 }
 
 fn to_stored(checkpoint: &Checkpoint) -> Stored {
