@@ -159,7 +159,8 @@ async fn recovery_mode_converges_from_its_crash_points() {
     api.succeed(&backup).await;
     assert_eq!(api.wait(&restore).await.state(), State::Cancelled);
     assert_eq!((fingerprint(&env, &hq).await, fingerprint(&env, &new).await), rows);
-    console(&env, &arguments, &[]).await.succeeded();
+    let nothing = console(&env, &arguments, &[]).await.succeeded();
+    assert!(nothing.stderr.contains("nothing to end"), "{}", nothing.stderr);
     worker.terminate().await;
 }
 
@@ -249,6 +250,7 @@ async fn a_copy_of_the_identity_database_touches_nothing_of_the_original() {
     let mut worker = env.worker("w", &[]);
     api.create_tenant("acme").await;
     api.succeed(&api.create_org("acme", "hq").await).await;
+    api.succeed(&api.create_backup("acme", "hq").await).await;
     Dump::take(&env).await.copy_to(&env, "staging").await;
     let staging = env.database_url("staging").to_string();
     let copy = [("YUANTUS_IDENTITY_DATABASE_URL", &*staging)];
@@ -298,12 +300,17 @@ async fn another_bucket_or_an_emptied_one_is_refused_and_nothing_is_called_damag
     worker.terminate().await;
     assert_tidy(&env).await;
 
-    env.store().delete_prefix("control-plane/").await.expect("emptied");
+    for prefix in ["control-plane/", "tenants/"] {
+        env.store().delete_prefix(prefix).await.expect("emptied");
+    }
     let mut emptied = env.worker("emptied", &[]);
     assert!(!emptied.ended().await.success(), "{}", emptied.log());
     let arguments = ["db", "release", "--mark-bucket", "--reason", "the bucket was lost"];
     console(&env, &arguments, &[]).await.succeeded();
     let mut worker = env.worker("w", &[]);
-    api.succeed(&api.verify_backup("acme", "hq", backup_id(&backup)).await).await;
+    api.succeed(&api.create_backup("acme", "hq").await).await;
+    let listed = differences(&env, &[]).await;
+    let [gone] = &listed[..] else { panic!("the lost backup alone differs: {listed:?}") };
+    assert!(gone[2].ends_with("is complete, and is not in the bucket"), "{gone:?}");
     worker.terminate().await;
 }

@@ -109,7 +109,11 @@ async fn of_several_upgrades_of_a_missing_database_one_makes_it_and_the_others_g
     let env = TestEnv::start().await;
     for round in 0..3 {
         let url = env.database_url(&format!("another \"{round}\""));
-        let identity = [("YUANTUS_IDENTITY_DATABASE_URL", url.as_str())];
+        let bucket = format!("another-{round}");
+        let identity = [
+            ("YUANTUS_IDENTITY_DATABASE_URL", url.as_str()),
+            ("YUANTUS_S3_BUCKET_NAME", bucket.as_str()),
+        ];
         let mut upgrades: Vec<_> =
             (0..6).map(|_| env.spawn("upgrade", &["db", "upgrade"], &identity)).collect();
         let ended = join_all(upgrades.iter_mut().map(|upgrade| upgrade.ended())).await;

@@ -123,7 +123,7 @@ async fn a_failed_backup_is_undone_on_a_server_that_does_not_know_delete_objects
     }
     let deleted = world.proxy.count(|seen| seen.method == "DELETE");
     assert!(deleted > 2, "packs, index, config and key file were there: {deleted}");
-    assert_eq!(world.env.store().list("").await.expect("objects"), []);
+    assert_eq!(world.env.store().list("tenants/").await.expect("objects"), []);
     assert_tidy(&world.env).await;
 }
 

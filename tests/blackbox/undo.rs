@@ -120,7 +120,7 @@ async fn a_backup_whose_objects_cannot_be_deleted_fails_lists_them_and_its_lane_
     let mut worker = env.worker("w", &[]);
     is_seen_to_wait(&api, &backup).await;
     let migrate = api.apply_migrations("acme", "hq").await;
-    let prefix = format!("tenants/acme/orgs/hq/generations/{}/", backup_id(&backup));
+    let prefix = place(&env, &backup).await;
     given_up(&api, &backup, &format!("left behind: backup prefix {prefix}")).await;
     api.succeed(&migrate).await;
     assert_eq!(orphans(&env).await, [format!("backup_prefix {prefix}")]);
@@ -161,21 +161,35 @@ async fn undoing_that_fails_for_a_while_and_is_killed_ends_well() {
     assert_tidy(&env).await;
 }
 
+/// Where the only claim of a backup's operation has written.
+async fn place(env: &TestEnv, backup: &v1::Operation) -> String {
+    let sql = "SELECT prefix FROM backup_prefixes WHERE backup_id = $1::uuid";
+    let place = sqlx::query_scalar(sql).bind(backup_id(backup));
+    place.fetch_one(&mut env.identity().await).await.expect("a recorded place")
+}
+
 /// An org whose database PostgreSQL refuses to drop, and whose operation has
 /// been given up for that.
 async fn stuck_org(env: &TestEnv, api: &Api, org: &str) -> v1::Operation {
     let operation = api.create_org("acme", org).await;
-    let point = "CreateDatabase.assign_database.after_assign";
-    env.worker("w", &[("YUANTUS_CRASH_AT", point)]).crashed().await;
+    // Without spares it makes a database of its own, which no org has had yet.
+    let point = "CreateDatabase.assign_database.after_clone";
+    let variables = [("YUANTUS_CRASH_AT", point), ("YUANTUS_TENANTS__SPARE_TARGET", "0")];
+    env.worker("w", &variables).crashed().await;
     cancel(api, &operation).await;
-    set_template(env, &database("acme", org), true).await;
+    let name = own_spare(&operation);
+    set_template(env, &name, true).await;
     let mut worker = env.worker("w", &[]);
-    let name = database("acme", org);
-    given_up(api, &operation, &format!("left behind: database {name}, role {name}")).await;
-    assert_eq!(orphans(env).await, [format!("database {name}"), format!("role {name}")]);
+    given_up(api, &operation, &format!("left behind: database {name}")).await;
+    assert_eq!(orphans(env).await, [format!("database {name}")]);
     assert_logged(&worker, &operation);
     worker.terminate().await;
     operation
+}
+
+/// The database that an operation makes for an org where there is no spare.
+fn own_spare(operation: &v1::Operation) -> String {
+    format!("yuantus_mt_spare__{}", operation.id.replace('-', ""))
 }
 
 /// A superuser marks the database as a template, which is never dropped.
@@ -189,8 +203,8 @@ async fn a_database_that_is_not_dropped_is_listed_and_dropped_once_it_can_be() {
     let env = TestEnv::start().await;
     let api = env.api().await;
     api.create_tenant("acme").await;
-    stuck_org(&env, &api, "hq").await;
-    set_template(&env, &database("acme", "hq"), false).await;
+    let operation = stuck_org(&env, &api, "hq").await;
+    set_template(&env, &own_spare(&operation), false).await;
     let worker = env.worker("w", &[]);
     orphans_are_gone(&env, &worker).await;
     assert_tidy(&env).await;
@@ -250,7 +264,7 @@ async fn undoing_that_loses_its_worker_every_time_ends_too() {
         env.worker("w", &[("YUANTUS_CRASH_AT", "CreateBackup.unwind.before")]).crashed().await;
     }
     let worker = env.worker("w", &[]);
-    given_up(&api, &backup, &format!("generations/{}/", backup_id(&backup))).await;
+    given_up(&api, &backup, &place(&env, &backup).await).await;
     orphans_are_gone(&env, &worker).await;
     assert_tidy(&env).await;
 }

@@ -10,7 +10,7 @@ use crate::{
     problem::{problem, refusal},
     quiet::assert_quiet,
     tidy::assert_tidy,
-    world::{database, fill},
+    world::{bundle_with_slow, database, fill},
 };
 
 /// Opens a watch over REST.
@@ -70,14 +70,17 @@ fn assert_in_order(stream: &Seen, steps: usize) {
 #[tokio::test]
 async fn watchers_see_the_states_in_order_to_the_end() {
     let env = TestEnv::start().await;
-    let mut api = env.api().await;
+    // Slowly enough to be seen.
+    let bundle = bundle_with_slow(&env, &["slow"]);
+    let variables = [("YUANTUS_BUNDLE", &*bundle)];
+    let mut api = env.api_with(&variables).await;
     api.create_tenant("acme").await;
     let create = api.create_org("acme", "hq").await;
     let worker = async {
         // Everybody watches before anything happens.
         let first = watch_first(&api, &create.id).await;
         assert_eq!(first, ("PENDING".to_owned(), 0));
-        env.worker("w", &[])
+        env.worker("w", &variables)
     };
     let id = &create.id;
     let watched =

@@ -18,6 +18,7 @@ const SECRETS: &[(&str, &str)] = &[
     ("auth", "jwt_secret"),
     ("auth", "previous_jwt_secrets"),
     ("secrets", "key"),
+    ("secrets", "previous_keys"),
     ("storage", "secret_access_key"),
 ];
 

@@ -83,8 +83,8 @@ const ELSEWHERE: &[&str] = &[
     "YUANTUS_TOKEN",
 ];
 
-/// Of the runbooks, and not used by this version.
-const UNUSED: &[&str] = &["YUANTUS_QUOTA_MODE"];
+/// Of the runbooks or of former versions, and not used by this one.
+const UNUSED: &[&str] = &["YUANTUS_QUOTA_MODE", "YUANTUS_SECRETS__KEY_ID"];
 
 /// How alike a name must be to be meant, of 1.
 const ALIKE: f64 = 0.8;

@@ -37,6 +37,7 @@ pub(crate) enum Came {
     Wait { reason: String, delay: Duration },
     Retry { reason: &'static str, message: String },
     Fail { reason: &'static str, message: String },
+    Parked { reason: String },
     Stop(Stop),
 }
 
@@ -150,6 +151,7 @@ async fn step<D: Sync + 'static>(
             tracing::info!(step = step.name(), next_attempt_at = %at, reason, "a step waits");
             Ok(Went::Left)
         }
+        Came::Parked { reason } => give_back_parked(run, &reason).await.map(|()| Went::Left),
         Came::Retry { message, .. } if run.operation.attempt < run.operation.max_attempts => {
             metrics::step_failed(run.kind, step.name());
             let (attempt, attempts) = (run.operation.attempt, run.operation.max_attempts);
@@ -199,11 +201,18 @@ pub(crate) async fn attempt(run: &Run, work: impl Future<Output = StepResult>) -
         Ok(Err(StepError::Behind { message })) => park(run, message).await,
         Ok(Err(StepError::Park { reason, message, .. })) => {
             tracing::warn!(reason, error = %message, "an operation waits for somebody to mend this");
-            Came::Wait { reason: format!("{reason}: {message}"), delay: PARKED }
+            Came::Parked { reason: format!("{reason}: {message}") }
         }
         Ok(Err(StepError::Lost)) => Came::Stop(Stop::Lost),
         Err(_) => Came::Retry { reason: "INTERNAL", message: "the step panicked".into() },
     }
+}
+
+/// Gives a parked operation back: what only a person can mend is no attempt,
+/// neither at a step nor at undoing.
+pub(crate) async fn give_back_parked(run: &Run, reason: &str) -> Result<(), Stop> {
+    let attempt = (run.operation.attempt - 1).max(0);
+    persist(run, || release(run, PARKED, attempt, reason)).await.map(drop)
 }
 
 /// The operation waits; so do all others, since recovery mode begins.
@@ -212,7 +221,7 @@ async fn park(run: &Run, message: String) -> Came {
         Ok(_) => tracing::error!(%message, "recovery mode: an operation is parked"),
         Err(error) => tracing::warn!(%error, "recovery mode could not be entered"),
     }
-    Came::Wait { reason: format!("parked: {message}"), delay: PARKED }
+    Came::Parked { reason: format!("parked: {message}") }
 }
 
 fn interrupted(why: Interrupt) -> Came {

@@ -19,7 +19,10 @@ use crate::{
     backoff::Backoff,
     crashpoint, metrics,
     run::engine_error,
-    runner::{CANCELLED, Came, Stop, all_steps, attempt, end, end_with, persist, release},
+    runner::{
+        CANCELLED, Came, Stop, all_steps, attempt, end, end_with, give_back_parked, persist,
+        release,
+    },
 };
 
 /// How often undoing is tried. With the delays between ([`MAX_DELAY`] at most)
@@ -73,6 +76,7 @@ pub(crate) async fn unwind<D: Sync + 'static>(
         }
         Came::Done(ending) => return end_with(run, ending).await,
         Came::Advance(None) => undone(run),
+        Came::Parked { reason } => return give_back_parked(run, &reason).await,
         Came::Wait { reason: cause, .. }
         | Came::Retry { message: cause, .. }
         | Came::Fail { message: cause, .. } => {
@@ -168,6 +172,7 @@ async fn record<D: Sync + 'static>(
         Came::Advance(txn) => return end(run, txn, ending.state, step).await,
         Came::Done(ending) => return end_with(run, ending).await,
         Came::Stop(stop) => return Err(stop),
+        Came::Parked { reason } => return give_back_parked(run, &reason).await,
         Came::Wait { reason: cause, .. }
         | Came::Retry { message: cause, .. }
         | Came::Fail { message: cause, .. } => cause,
@@ -179,6 +184,13 @@ async fn record<D: Sync + 'static>(
     match attempt(run, write(None::<&dyn Task<D>>, run, &ending)).await {
         Came::Stop(stop) => Err(stop),
         Came::Advance(txn) => end(run, txn, ending.state, step).await,
+        // The identity database is away: the end, and what is left, is written
+        // once it is back.
+        Came::Retry { message, .. } | Came::Wait { reason: message, .. }
+            if run.operation.attempt < 2 * UNDO_ATTEMPTS =>
+        {
+            try_again(run, backoff, &message).await
+        }
         _ => end(run, None, ending.state, step).await,
     }
 }

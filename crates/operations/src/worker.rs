@@ -34,6 +34,10 @@ use crate::{
     runner::run_operation,
 };
 
+/// Between two looks for what is no longer kept. Soon after a start the clock is
+/// not believed yet, and nothing is deleted.
+const AGE_OUT: Duration = Duration::from_secs(10);
+
 /// How a worker works.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -183,7 +187,7 @@ impl<D: Send + Sync + 'static> Worker<D> {
     /// Claims as many operations as there are free slots.
     async fn claim(&self) -> Vec<(Model, OwnedSemaphorePermit, std::time::Instant)> {
         let free = self.slots.available_permits();
-        if free == 0 || !*self.gate.borrow() {
+        if free == 0 || !self.may_work() {
             return Vec::new();
         }
         let until = std::time::Instant::now() + self.settings.lease;
@@ -208,6 +212,11 @@ impl<D: Send + Sync + 'static> Worker<D> {
         }
     }
 
+    /// Whether who watches over this worker was last content, and still watches.
+    fn may_work(&self) -> bool {
+        self.gate.has_changed().is_ok() && *self.gate.borrow()
+    }
+
     /// Whether epochs have gone back since this worker claimed last: the
     /// identity database was rolled back underneath. What was claimed is left
     /// to its lease.
@@ -219,8 +228,10 @@ impl<D: Send + Sync + 'static> Worker<D> {
         }
         let reason = format!("epoch {oldest} was claimed again: the identity database went back");
         tracing::error!(reason, "recovery mode: nothing is claimed");
-        if let Err(error) = recovery::enter(&self.db, &reason).await {
-            tracing::warn!(%error, "recovery mode could not be entered");
+        match recovery::enter(&self.db, &reason).await {
+            // Said once: after a release what is claimed now is the newest.
+            Ok(_) => self.newest_epoch.store(newest, Ordering::Relaxed),
+            Err(error) => tracing::warn!(%error, "recovery mode could not be entered"),
         }
         true
     }
@@ -317,7 +328,9 @@ impl<D: Send + Sync + 'static> Worker<D> {
     async fn reap(&self) {
         let mut late = reaper::TooLate::default();
         loop {
-            if let Err(error) = self.reap_once(&mut late).await {
+            if self.may_work()
+                && let Err(error) = self.reap_once(&mut late).await
+            {
                 tracing::debug!(error = %crate::step::chain(&error), "could not reap");
             }
             tokio::time::sleep(self.settings.reaper).await;
@@ -352,10 +365,12 @@ impl<D: Send + Sync + 'static> Worker<D> {
 
     async fn age_out(&self) {
         loop {
-            if let Err(error) = reaper::age_out(&self.pool, self.settings.retention).await {
+            if self.may_work()
+                && let Err(error) = reaper::age_out(&self.pool, self.settings.retention).await
+            {
                 tracing::debug!(error = %crate::step::chain(&error), "could not age out");
             }
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            tokio::time::sleep(AGE_OUT).await;
         }
     }
 }

@@ -125,6 +125,11 @@ impl LaneSession {
                     expect_plane(database, current.marker.as_ref(), plane)?;
                     expect_kind(database, current.marker.as_ref(), Kind::Tenant)?;
                     self.check_claim(current)?;
+                    let made =
+                        current.marker.as_ref().and_then(|marker| marker.operation.as_deref());
+                    if made != Some(operation) {
+                        return Err(Error::Foreign { database: database.to_string() });
+                    }
                     let locked_out = (found.role != Role::Missing).then_some(role);
                     bury(current, tombstone, Some(operation.to_owned()), locked_out)? + "COMMIT"
                 }

@@ -19,6 +19,9 @@ const EVERY: Duration = Duration::from_secs(10);
 /// Between two looks while they cannot be compared, or differ.
 const SOON: Duration = Duration::from_secs(1);
 
+/// A look that takes longer has told nothing.
+const LONGEST: Duration = Duration::from_secs(15);
+
 /// What came of a look.
 enum Verdict {
     Agree,
@@ -33,7 +36,8 @@ pub(crate) async fn run(deps: &Deps, gate: watch::Sender<bool>) {
     let mut session = None;
     let mut told = String::new();
     loop {
-        let looked = look(deps, &mut session).await;
+        let looked = tokio::time::timeout(LONGEST, look(deps, &mut session)).await;
+        let looked = looked.unwrap_or_else(|_| Err(late()));
         let open = matches!(looked, Ok(Verdict::Agree));
         if let Some(line) = tell(&looked, &mut told) {
             tracing::warn!("{line}");
@@ -54,6 +58,11 @@ pub(crate) async fn run(deps: &Deps, gate: watch::Sender<bool>) {
         gate.send_replace(open);
         tokio::time::sleep(if open { EVERY } else { SOON }).await;
     }
+}
+
+fn late() -> StepError {
+    let message = format!("no answer within {} s", LONGEST.as_secs());
+    StepError::Retry { reason: "DATABASE_UNAVAILABLE", message, source: None }
 }
 
 /// What is to be logged of a look: each thing once.

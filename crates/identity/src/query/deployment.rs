@@ -23,8 +23,3 @@ pub async fn clock(db: &impl ConnectionTrait) -> Result<i64> {
         .and_then(|row| row.try_get("", "now"))
         .during("read clock")
 }
-
-/// Answers whether the database answers.
-pub async fn ping(db: &impl ConnectionTrait) -> Result<()> {
-    db.execute_unprepared("SELECT 1").await.during("ping identity database").map(drop)
-}

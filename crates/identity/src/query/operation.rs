@@ -70,18 +70,20 @@ pub async fn unfinished(db: &impl ConnectionTrait) -> Result<Vec<Model>> {
         .during("list unfinished operations")
 }
 
-/// Ends an operation as cancelled, undoing nothing; `why` is for people. Who
-/// claimed it, if anybody did, writes nothing any more.
-pub async fn cancel_as_it_is(db: &impl ConnectionTrait, id: Uuid, why: &str) -> Result<()> {
+/// Ends an operation as cancelled, undoing nothing; `why` is for people. One
+/// that a living worker is at is left alone. Answers whether it was ended.
+pub async fn cancel_as_it_is(db: &impl ConnectionTrait, id: Uuid, why: &str) -> Result<bool> {
     let sql = "UPDATE operations SET state = 'CANCELLED', node_id = NULL,
             lease_expires_at = NULL, reason = $2, error_reason = 'CANCELLED',
             error_message = $2, finished_at = now(), updated_at = now()
-        WHERE id = $1 AND state IN ('PENDING', 'RUNNING')";
+        WHERE id = $1
+          AND (state = 'PENDING' OR state = 'RUNNING' AND lease_expires_at < now())";
     let values = [id.into(), why.into()];
-    db.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
+    let done = db
+        .execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
         .await
-        .during("cancel operation as it is")
-        .map(drop)
+        .during("cancel operation as it is")?;
+    Ok(done.rows_affected() == 1)
 }
 
 impl TenantScope<'_> {

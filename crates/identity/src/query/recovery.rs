@@ -61,6 +61,13 @@ pub async fn park(db: &impl ConnectionTrait) -> Result<()> {
     db.execute_unprepared(sql).await.during("park operations").map(drop)
 }
 
+/// Holds the deployment's row until the transaction ends: nobody enters or leaves
+/// recovery mode meanwhile.
+pub async fn lock(txn: &impl ConnectionTrait) -> Result<()> {
+    let sql = "SELECT FROM deployment FOR UPDATE";
+    txn.execute_unprepared(sql).await.during("lock deployment").map(drop)
+}
+
 /// Leaves recovery mode: from now on epochs are above `newest`, and what claims
 /// of unfinished backups wrote before is nobody's to delete: in the other
 /// history it may have been finished. To be called within a transaction; the
@@ -88,15 +95,9 @@ pub async fn record_bucket(db: &impl ConnectionTrait) -> Result<()> {
     db.execute_unprepared(sql).await.during("record bucket").map(drop)
 }
 
-/// Forgets that a bucket is marked: the next process marks the one it finds.
-pub async fn forget_bucket(db: &impl ConnectionTrait) -> Result<()> {
-    let sql = "UPDATE deployment SET bucket_marked_at = NULL";
-    db.execute_unprepared(sql).await.during("forget bucket").map(drop)
-}
-
 /// Gives this copy of an identity database a plane of its own: no database on
-/// any server, and no bucket, is its own from then on, and no operation goes
-/// on. Answers the new plane.
+/// any server, no backup and no bucket is its own from then on, and no operation
+/// goes on. Answers the new plane.
 pub async fn fork(txn: &impl ConnectionTrait) -> Result<Uuid> {
     for sql in [
         "UPDATE orgs SET status = 'FAILED', reason = 'the database is of the plane this copy was made of'",
@@ -105,6 +106,9 @@ pub async fn fork(txn: &impl ConnectionTrait) -> Result<Uuid> {
             reason = 'this copy was given a plane of its own', finished_at = now(),
             updated_at = now()
         WHERE state IN ('PENDING', 'RUNNING')",
+        "UPDATE backups SET state = 'FAILED', manifest = NULL,
+            reason = 'in the bucket of the plane this copy was made of'",
+        "DELETE FROM backup_prefixes",
         "DELETE FROM tombstones",
         "DELETE FROM orphans",
     ] {

@@ -2,7 +2,7 @@
 //! databases and the bucket say of themselves. Changes nothing.
 
 use serde::Serialize;
-use yuantus_domain::{Error, Result, id::PLATFORM};
+use yuantus_domain::{DatabaseName, Error, Result, id::PLATFORM};
 use yuantus_identity::{
     entity::orphan::Model as Orphan,
     query::{
@@ -11,6 +11,7 @@ use yuantus_identity::{
         recovery::{self, Standing},
     },
 };
+use yuantus_operations::step::chain;
 use yuantus_postgres::{DatabaseInfo, Kind, Server};
 
 use super::App;
@@ -36,16 +37,18 @@ impl App {
     /// Everything on which they do not agree, in the order in which a person
     /// looks at it.
     pub async fn differences(&self) -> Result<Vec<Difference>> {
-        let standing = recovery::standing(&self.db).await?;
-        let plane = standing.plane.to_string();
+        let plane = recovery::standing(&self.db).await?.plane.to_string();
         let server = self.server.clone().of_plane(&plane);
         // What is there first: whoever makes something records it before.
-        let there = databases(&server, &plane).await.map_err(Error::internal)?;
-        let prefixes = self.prefixes().await.map_err(Error::internal)?;
+        let newest = server.newest_claim().await.map_err(unread)?;
+        let standing = recovery::standing(&self.db).await?;
+        let there = databases(&server, &plane).await.map_err(unread)?;
+        let prefixes = self.prefixes().await.map_err(unread)?;
         let recorded = inventory::read(&self.db).await?;
-        let mut found = self.of_plane(&standing, &server).await?;
+        let mut found = of_plane(&standing, &server, newest).await?;
         found.extend(of_databases(&there, &recorded));
         found.extend(of_backups(&prefixes, &recorded));
+        let mut found = self.without_what_came_meanwhile(found, &server).await?;
         found.extend(orphan::list(&self.db).await?.into_iter().map(left_behind));
         Ok(found)
     }
@@ -63,26 +66,61 @@ impl App {
         Ok(prefixes)
     }
 
-    async fn of_plane(&self, standing: &Standing, server: &Server) -> Result<Vec<Difference>> {
-        let mut found = Vec::new();
-        if standing.recovery_since.is_some() {
-            let finding = format!("in recovery mode: {}", standing.recovery_reason);
-            found.push(Difference::new("plane", PLATFORM, finding));
+    /// Looks once more at what was made since the server and the bucket were
+    /// listed, and so seems to be gone.
+    async fn without_what_came_meanwhile(
+        &self,
+        found: Vec<Difference>,
+        server: &Server,
+    ) -> Result<Vec<Difference>> {
+        let mut left = Vec::new();
+        for difference in found {
+            let there = match difference.kind {
+                _ if difference.finding != GONE && difference.kind != "backup" => false,
+                "database" | "tombstone" => {
+                    let name = DatabaseName::parse(&difference.name)?;
+                    server.database(&name).await.map_err(unread)?.is_some()
+                }
+                "backup" if difference.finding.ends_with(NOT_IN_BUCKET) => {
+                    !self.store.list(&difference.name).await.map_err(unread)?.is_empty()
+                }
+                _ => false,
+            };
+            if !there {
+                left.push(difference);
+            }
         }
-        let newest = server.newest_claim().await.map_err(Error::internal)?;
-        if newest > standing.newest_epoch {
-            let known = standing.newest_epoch;
-            let finding =
-                format!("the server remembers claim {newest}, newest recorded is {known}");
-            found.push(Difference::new("plane", PLATFORM, finding));
-        }
-        let holder = server.recorded_holder().await.map_err(Error::internal)?;
-        if let Some(other) = holder.filter(|holder| *holder != standing.instance) {
-            let finding = format!("held by another copy of the identity database: {other}");
-            found.push(Difference::new("plane", PLATFORM, finding));
-        }
-        Ok(found)
+        Ok(left)
     }
+}
+
+/// What is said of what only the identity database knows.
+const GONE: &str = "is recorded, and is not there";
+/// How what is said of a backup ends that only the identity database knows.
+const NOT_IN_BUCKET: &str = "is complete, and is not in the bucket";
+
+/// A person at the console is told why.
+fn unread(error: impl std::error::Error + 'static) -> Error {
+    Error::precondition("UNREADABLE", chain(&error))
+}
+
+async fn of_plane(standing: &Standing, server: &Server, newest: i64) -> Result<Vec<Difference>> {
+    let mut found = Vec::new();
+    if standing.recovery_since.is_some() {
+        let finding = format!("in recovery mode: {}", standing.recovery_reason);
+        found.push(Difference::new("plane", PLATFORM, finding));
+    }
+    if newest > standing.newest_epoch {
+        let known = standing.newest_epoch;
+        let finding = format!("the server remembers claim {newest}, newest recorded is {known}");
+        found.push(Difference::new("plane", PLATFORM, finding));
+    }
+    let holder = server.recorded_holder().await.map_err(unread)?;
+    if let Some(other) = holder.filter(|holder| *holder != standing.instance) {
+        let finding = format!("held by another copy of the identity database: {other}");
+        found.push(Difference::new("plane", PLATFORM, finding));
+    }
+    Ok(found)
 }
 
 /// What an operation could not remove, of which both sides know.
@@ -130,7 +168,7 @@ fn of_databases(there: &[DatabaseInfo], recorded: &Inventory) -> Vec<Difference>
         }
     }
     let is_there = |name: &String| there.iter().any(|info| info.name.as_str() == name);
-    let gone = |name: &String, kind| Difference::new(kind, name, "is recorded, and is not there");
+    let gone = |name: &String, kind| Difference::new(kind, name, GONE);
     let ready = recorded.databases.iter().filter(|(_, ready)| **ready).map(|(name, _)| name);
     found.extend(ready.filter(|name| !is_there(name)).map(|name| gone(name, "database")));
     let tombstones = recorded.tombstones.iter().filter(|name| !is_there(name));
@@ -149,11 +187,7 @@ fn of_backups(prefixes: &[String], recorded: &Inventory) -> Vec<Difference> {
     });
     let gone = recorded.backups.iter().filter(|(prefix, _)| !prefixes.contains(prefix));
     let gone = gone.map(|(prefix, name)| {
-        Difference::new(
-            "backup",
-            prefix,
-            format!("of {name} is complete, and is not in the bucket"),
-        )
+        Difference::new("backup", prefix, format!("of {name} {NOT_IN_BUCKET}"))
     });
     unknown.chain(gone).collect()
 }

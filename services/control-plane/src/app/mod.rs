@@ -4,6 +4,7 @@ pub mod api_key;
 pub mod audit;
 pub mod auth;
 pub mod backup;
+pub mod bucket_mark;
 pub mod clock;
 pub mod connection;
 pub mod context;

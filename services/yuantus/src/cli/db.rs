@@ -122,6 +122,7 @@ pub(crate) async fn open(config: &Config) -> Result<Database, Failure> {
     let url = config.identity_url().map_err(refused)?;
     let db = connect(&url, 2, "yuantus:db").map_err(failed)?;
     schema::check(&db).await.map_err(failed)?;
+    prove_if_set(config, &db).await?;
     Ok(db)
 }
 

@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
+use yuantus_control_plane::app::bucket_mark;
 use yuantus_identity::{
     Database,
     query::{backup, recovery},
@@ -17,19 +17,12 @@ use yuantus_storage::ObjectStore;
 
 use crate::failure::{Failure, chain};
 
-/// The object that says whose the bucket is.
-const KEY: &str = "control-plane/plane.json";
 /// How long a start waits for the bucket.
 const AT_START: Duration = Duration::from_secs(2);
 /// Before the second attempt to reach it; doubled for each one after.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Between two attempts at most.
 const LAST_PAUSE: Duration = Duration::from_secs(60);
-
-#[derive(Serialize, Deserialize)]
-struct Mark {
-    plane: uuid::Uuid,
-}
 
 /// Sees whose the bucket is; one that cannot be reached now is looked at again
 /// and again by the task that this starts, which stops the process by `shutdown`
@@ -43,7 +36,7 @@ pub(crate) async fn check_at_start(
     match tokio::time::timeout(AT_START, look(db, store)).await {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(Unusable::Foreign(failure))) => return Err(failure),
-        // Nobody but a person makes it again.
+        // Whatever wrote next would make it again, empty: a person decides.
         Ok(Err(Unusable::Missing(_))) => return Err(emptied(store.bucket())),
         Ok(Err(Unusable::Away(error))) => tell(store, &error),
         Err(_) => tell(store, "no answer in time"),
@@ -95,19 +88,16 @@ async fn look(db: &Database, store: &ObjectStore) -> Result<(), Unusable> {
     if !standing.bucket_marked {
         store.ensure_bucket().await.map_err(|error| away(&error))?;
     }
-    let found = match store.get(KEY).await {
-        Ok(text) => {
-            serde_json::from_slice::<Mark>(&text).map_err(|error| away(&error)).map(Some)?
-        }
-        Err(error) if error.is_not_found() => None,
+    let found = match bucket_mark::read(store).await {
+        Ok(found) => found,
         Err(error) if error.is_missing_bucket() => return Err(Unusable::Missing(chain(&error))),
         Err(error) => return Err(away(&error)),
     };
     let bucket = store.bucket();
     match found {
-        Some(mark) if mark.plane == standing.plane => {}
-        Some(mark) => {
-            let whose = format!("bucket `{bucket}` is that of control plane {}", mark.plane);
+        Some(plane) if plane == standing.plane => {}
+        Some(plane) => {
+            let whose = format!("bucket `{bucket}` is that of control plane {plane}");
             let remedy = "each needs a bucket of its own: see storage.bucket";
             return Err(Unusable::Foreign(foreign(whose, remedy)));
         }
@@ -119,10 +109,14 @@ async fn look(db: &Database, store: &ObjectStore) -> Result<(), Unusable> {
             {
                 return Err(Unusable::Foreign(emptied(bucket)));
             }
-            // The same bytes each time: two that do it at once agree.
-            let mark = serde_json::to_vec(&Mark { plane: standing.plane });
-            let mark = mark.map_err(|error| away(&error))?;
-            store.put(KEY, mark.into()).await.map_err(|error| away(&error))?;
+            bucket_mark::write(store, standing.plane).await.map_err(|error| away(&error))?;
+            // Another plane may have done so in the same moment.
+            let now = bucket_mark::read(store).await.map_err(|error| away(&error))?;
+            if now != Some(standing.plane) {
+                let whose =
+                    format!("bucket `{bucket}` was taken by another control plane just now");
+                return Err(Unusable::Foreign(foreign(whose, "each needs a bucket of its own")));
+            }
         }
     }
     recovery::record_bucket(db).await.map_err(|error| away(&error))

@@ -20,6 +20,7 @@ use yuantus_identity::{
         key_canary::{self, Canary, SECRETS, TOKENS},
         sealed::{self, Sealed},
     },
+    schema,
 };
 
 use crate::failure::{Failure, chain};
@@ -237,12 +238,14 @@ pub(crate) async fn until_proved(
     }
 }
 
-/// Proves the keys at once.
+/// Sees that the identity database is one that this program can work on, and
+/// proves the keys at once.
 pub(crate) async fn prove_all(
     db: &Database,
     keys: &Keys,
     tokens: Option<&Tokens>,
 ) -> Result<(), Error> {
+    schema::check(db).await?;
     keys.prove(db).await?;
     match tokens {
         Some(tokens) => prove_tokens(db, tokens).await,

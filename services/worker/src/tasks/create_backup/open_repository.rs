@@ -1,5 +1,5 @@
-//! Makes sure that the org has a key and the bucket is there. The repository
-//! itself is made by the claim that writes it.
+//! Makes sure that the org has a key. The repository itself is made by the claim
+//! that writes it.
 
 use async_trait::async_trait;
 use secrecy::ExposeSecret;
@@ -19,8 +19,6 @@ impl Step<Deps> for OpenRepository {
     }
 
     async fn run(&self, deps: &Deps, run: &Run) -> StepResult {
-        run.check()?;
-        deps.store.ensure_bucket().await.map_err(failure::storage)?;
         let org = for_org(run.key());
         if org.backup_key(run.db()).await?.is_some() {
             return Ok(Outcome::Advance);

@@ -25,7 +25,10 @@ impl Options {
         let release = async |app: &yuantus_control_plane::app::App| {
             app.release(&self.reason, self.mark_bucket).await.map_err(failed)
         };
-        let released = at_console(config, release).await?;
+        let Some(released) = at_console(config, release).await? else {
+            note("identity database and server agree, and no operation is parked: nothing to end");
+            return Ok(());
+        };
         note(&format!("recovery mode has ended; {} operations go on", released.resumed));
         for id in released.cancelled {
             note(&format!(
