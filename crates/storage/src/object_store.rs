@@ -8,7 +8,10 @@ mod read;
 mod upload;
 mod write;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use aws_sdk_s3::{
     Client,
@@ -33,6 +36,8 @@ pub struct ObjectStore {
     fence: Fence,
     /// How this server takes many deletes, as far as it is known.
     delete_way: Arc<DeleteWay>,
+    /// Whether the bucket is known to be there: then nobody makes it again.
+    bucket_expected: Arc<AtomicBool>,
 }
 
 /// An object as a listing shows it.
@@ -60,7 +65,18 @@ impl ObjectStore {
             timeouts,
             fence: Fence::default(),
             delete_way: Arc::default(),
+            bucket_expected: Arc::default(),
         }
+    }
+
+    /// From now on a bucket that is not there is an error of every write, for all
+    /// clones: it was there, and one that is made again is empty.
+    pub fn expect_bucket(&self) {
+        self.bucket_expected.store(true, Ordering::Relaxed);
+    }
+
+    fn is_bucket_expected(&self) -> bool {
+        self.bucket_expected.load(Ordering::Relaxed)
     }
 
     /// The same bucket for a writer that may lose the right to write: once

@@ -9,8 +9,8 @@ use crate::{Context, Result};
 /// What the identity database says is there.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
-    /// Whether the org of each recorded database can use it, by name.
-    pub databases: BTreeMap<String, bool>,
+    /// The state of each recorded database, by name.
+    pub databases: BTreeMap<String, String>,
     /// The names of recorded tombstones.
     pub tombstones: BTreeSet<String>,
     /// Operations that have not ended, and those that ended not long ago.
@@ -25,7 +25,7 @@ pub struct Inventory {
 /// in between is recorded first.
 pub async fn read(db: &impl ConnectionTrait) -> Result<Inventory> {
     let one = |row: QueryResult| row.try_get("", "a");
-    let databases = "SELECT name AS a, state = 'READY' AS b FROM databases";
+    let databases = "SELECT name AS a, state AS b FROM databases";
     let prefixes = "SELECT prefix AS a FROM backup_prefixes UNION SELECT prefix FROM backups";
     let backups = "SELECT prefix AS a, tenant_id || '/' || org_id || ' ' || id AS b
         FROM backups WHERE state = 'COMPLETE'";

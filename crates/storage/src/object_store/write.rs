@@ -1,6 +1,7 @@
 //! Writing an object, or a part of one.
 //!
-//! Invariants: a bucket that is not there is made by whoever writes first; what the server says
+//! Invariants: a bucket that is not there is made by whoever writes first, unless it was there before
+//! ([`ObjectStore::expect_bucket`]); what the server says
 //! arrived otherwise than it was sent is sent again before that is an error.
 
 use aws_sdk_s3::{config::Config, primitives::ByteStream};
@@ -66,7 +67,7 @@ impl ObjectStore {
         loop {
             self.check_fence(operation, key)?;
             match send().await {
-                Err(error) if error.is_missing_bucket() && !made => {
+                Err(error) if error.is_missing_bucket() && !made && !self.is_bucket_expected() => {
                     self.ensure_bucket().await?;
                     made = true;
                 }

@@ -2,7 +2,7 @@
 //! databases and the bucket say of themselves. Changes nothing.
 
 use serde::Serialize;
-use yuantus_domain::{DatabaseName, Error, Result, id::PLATFORM};
+use yuantus_domain::{DatabaseName, DatabaseState, Error, Result, id::PLATFORM};
 use yuantus_identity::{
     entity::orphan::Model as Orphan,
     query::{
@@ -144,6 +144,7 @@ async fn databases(server: &Server, plane: &str) -> yuantus_postgres::Result<Vec
 }
 
 fn of_databases(there: &[DatabaseInfo], recorded: &Inventory) -> Vec<Difference> {
+    let state = |name: &str| DatabaseState::parse(recorded.databases.get(name)?);
     let mut found = Vec::new();
     for info in there {
         let (name, Some(marker)) = (info.name.as_str(), &info.marker) else { continue };
@@ -154,6 +155,10 @@ fn of_databases(there: &[DatabaseInfo], recorded: &Inventory) -> Vec<Difference>
         match marker.kind {
             Kind::Tenant if !recorded.databases.contains_key(name) => {
                 let finding = format!("is of {owner}, and is not recorded");
+                found.push(Difference::new("database", name, finding));
+            }
+            Kind::Tenant if marker.in_use && state(name) == Some(DatabaseState::Failed) => {
+                let finding = format!("is of {owner} and in use, and its org could not be made");
                 found.push(Difference::new("database", name, finding));
             }
             Kind::Tombstone if !recorded.tombstones.contains(name) => {
@@ -169,7 +174,7 @@ fn of_databases(there: &[DatabaseInfo], recorded: &Inventory) -> Vec<Difference>
     }
     let is_there = |name: &String| there.iter().any(|info| info.name.as_str() == name);
     let gone = |name: &String, kind| Difference::new(kind, name, GONE);
-    let ready = recorded.databases.iter().filter(|(_, ready)| **ready).map(|(name, _)| name);
+    let ready = recorded.databases.keys().filter(|name| state(name) == Some(DatabaseState::Ready));
     found.extend(ready.filter(|name| !is_there(name)).map(|name| gone(name, "database")));
     let tombstones = recorded.tombstones.iter().filter(|name| !is_there(name));
     found.extend(tombstones.map(|name| gone(name, "tombstone")));

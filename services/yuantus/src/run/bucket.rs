@@ -119,7 +119,9 @@ async fn look(db: &Database, store: &ObjectStore) -> Result<(), Unusable> {
             }
         }
     }
-    recovery::record_bucket(db).await.map_err(|error| away(&error))
+    recovery::record_bucket(db).await.map_err(|error| away(&error))?;
+    store.expect_bucket();
+    Ok(())
 }
 
 fn emptied(bucket: &str) -> Failure {

@@ -224,12 +224,14 @@ pub(crate) async fn until_proved(
     shutdown: &CancellationToken,
 ) -> Result<bool, Failure> {
     loop {
-        match prove_all(db, keys, tokens).await {
-            Ok(()) => return Ok(true),
-            Err(error) if error.is_transient() => {
+        let proved = shutdown.run_until_cancelled(prove_all(db, keys, tokens)).await;
+        match proved {
+            None => return Ok(false),
+            Some(Ok(())) => return Ok(true),
+            Some(Err(error)) if error.is_transient() => {
                 tracing::warn!(error = %chain(&error), "waiting for the identity database");
             }
-            Err(error) => return Err(error.into()),
+            Some(Err(error)) => return Err(error.into()),
         }
         tokio::select! {
             () = tokio::time::sleep(PAUSE) => {}
