@@ -85,7 +85,7 @@ async fn a_grant_to_a_role_that_would_be_locked_out_is_refused() {
     assert_eq!(read(&mut identity).await, before);
     // An owner of tables alone, asked by the owner of the database.
     let given = "GRANT clerk TO landlord; ALTER TABLE operations OWNER TO clerk;
-        GRANT SELECT ON seaql_migrations TO landlord";
+        GRANT SELECT ON seaql_migrations, key_canaries TO landlord";
     identity.execute(given).await.expect("owner");
     let before = read(&mut identity).await;
     url.set_username("landlord").expect("user");

@@ -233,3 +233,28 @@ async fn logins_work_at_an_api_whose_clock_is_a_day_behind_or_ahead() {
     let ready = reqwest::get(format!("{}/readyz", right.url)).await.expect("answer");
     assert_eq!(ready.json::<Value>().await.expect("JSON"), json!({"ok": true}));
 }
+
+#[tokio::test]
+async fn what_a_clock_that_is_behind_buries_is_kept_as_long_as_was_meant() {
+    let env = TestEnv::start().await;
+    let api = env.api().await;
+    let mut worker = env.worker("w", &[]);
+    api.create_tenant("acme").await;
+    api.succeed(&api.create_org("acme", "hq").await).await;
+    let backup = api.create_backup("acme", "hq").await;
+    api.succeed(&backup).await;
+    worker.terminate().await;
+    // As if the clock had gone back eight days since it was found right.
+    let mut identity = env.identity().await;
+    let back = "UPDATE clock SET vetted_at = now() + interval '8 days'";
+    let changed = sqlx::query(back).execute(&mut identity).await.expect("clock");
+    assert_eq!(changed.rows_affected(), 1);
+    let restore = api.restore("acme", "hq", backup_id(&backup)).await;
+    // One that works once looks after nothing else.
+    let mut once = env.spawn("once", &["worker", "--once"], &[]);
+    assert!(once.ended().await.success(), "{}", once.log());
+    api.succeed(&restore).await;
+    let kept = "SELECT bool_and(expires_at > now() + interval '14 days') FROM tombstones";
+    let kept: bool = sqlx::query_scalar(kept).fetch_one(&mut identity).await.expect("tombstone");
+    assert!(kept, "a week from the time that was found right");
+}

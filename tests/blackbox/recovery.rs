@@ -133,6 +133,63 @@ async fn an_identity_database_that_went_back_destroys_nothing() {
 }
 
 #[tokio::test]
+async fn a_restore_that_was_taken_back_since_is_not_done_after_all() {
+    let env = TestEnv::start().await;
+    let mut api = env.api().await;
+    let mut worker = env.worker("w", &[]);
+    api.create_tenant("acme").await;
+    api.succeed(&api.create_org("acme", "hq").await).await;
+    let hq = database("acme", "hq");
+    fill(&env, &hq, 200).await;
+    let backup = api.create_backup("acme", "hq").await;
+    api.succeed(&backup).await;
+    worker.terminate().await;
+    let restore = api.restore("acme", "hq", backup_id(&backup)).await;
+    let dump = Dump::take(&env).await;
+    // Nothing else happens but that it begins and is cancelled.
+    let point = "RestoreDatabase.load_dump.after_create";
+    env.worker("w", &[("YUANTUS_CRASH_AT", point)]).crashed().await;
+    cancel(&api, &restore).await;
+    let mut worker = env.worker("w", &[]);
+    assert_eq!(api.wait(&restore).await.state(), State::Cancelled);
+    fill(&env, &hq, 1000).await;
+    let rows = fingerprint(&env, &hq).await;
+    worker.terminate().await;
+    api.child.terminate().await;
+    dump.put_back(&env).await;
+
+    let api = env.api().await;
+    let mut worker = env.worker("w", &[]);
+    parked(&worker).await;
+    release(&env).await;
+    assert_eq!(api.wait(&restore).await.state(), State::Cancelled);
+    assert_eq!(fingerprint(&env, &hq).await, rows);
+    worker.terminate().await;
+    assert_tidy(&env).await;
+}
+
+/// A standby that is promoted, and a server that crashed, have sequences that are
+/// ahead of what was used.
+#[tokio::test]
+async fn a_sequence_that_is_ahead_hides_no_claim_that_was_lost() {
+    let env = TestEnv::start().await;
+    let mut api = env.api().await;
+    let mut worker = env.worker("w", &[]);
+    api.create_tenant("acme").await;
+    api.succeed(&api.create_org("acme", "hq").await).await;
+    let dump = Dump::take(&env).await;
+    api.succeed(&api.create_backup("acme", "hq").await).await;
+    worker.terminate().await;
+    api.child.terminate().await;
+    dump.put_back(&env).await;
+    let ahead = "SELECT setval('operation_epochs', last_value + 32) FROM operation_epochs";
+    sqlx::query(ahead).execute(&mut env.identity().await).await.expect("ahead");
+    let mut worker = env.worker("w", &[]);
+    parked(&worker).await;
+    worker.terminate().await;
+}
+
+#[tokio::test]
 async fn recovery_mode_converges_from_its_crash_points() {
     let env = TestEnv::start().await;
     let Apart { api, create, backup, restore } = Apart::start(&env).await;

@@ -1,5 +1,5 @@
-//! Claiming: one short statement takes the heads of free lanes. In recovery
-//! mode there is nothing to claim.
+//! Claiming: one short statement takes the heads of free lanes, and notes the
+//! newest epoch beside them. In recovery mode there is nothing to claim.
 
 use std::time::Duration;
 
@@ -23,13 +23,20 @@ WITH heads AS (
     ORDER BY o.seq
     LIMIT $1
     FOR UPDATE SKIP LOCKED
-)
+),
+claimed AS (
 UPDATE operations o SET
     state = 'RUNNING', epoch = nextval('operation_epochs'), attempt = o.attempt + 1, node_id = $2,
     lease_expires_at = now() + make_interval(secs => $3),
     started_at = coalesce(o.started_at, now()), updated_at = now()
 FROM heads WHERE o.id = heads.id
-RETURNING o.*";
+RETURNING o.*),
+noted AS (
+    INSERT INTO claimed_epochs (slot, epoch)
+    SELECT abs(hashtext($2) % 64), max(epoch) FROM claimed HAVING max(epoch) IS NOT NULL
+    ON CONFLICT (slot) DO UPDATE SET epoch = greatest(claimed_epochs.epoch, excluded.epoch)
+)
+SELECT * FROM claimed";
 
 /// Claims at most `limit` operations of `kinds` for `node`. Two workers that claim at
 /// the same moment may meet in one lane; the unique index lets one of them

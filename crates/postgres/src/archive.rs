@@ -153,9 +153,11 @@ pub(crate) fn is_event_trigger(entry: &str) -> bool {
     what.starts_with("EVENT TRIGGER ") || what.starts_with("COMMENT - EVENT TRIGGER ")
 }
 
-/// Whether an entry makes a large object.
+/// Whether an entry makes a large object, or says something of one.
 pub(crate) fn is_large_object(entry: &str) -> bool {
-    description(entry).starts_with("BLOB")
+    let what = description(entry);
+    let of_one = |kind: &str| what.starts_with(&format!("{kind} - LARGE OBJECT "));
+    what.starts_with("BLOB") || ["COMMENT", "SECURITY LABEL", "ACL"].into_iter().any(of_one)
 }
 
 /// Whether an entry makes what `what` says, up to its owner.

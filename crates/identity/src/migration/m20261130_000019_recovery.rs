@@ -6,6 +6,10 @@
 //! `deployment.bucket_marked_at`: since when the bucket holds an object that
 //! says whose it is. One without it is another, or was emptied.
 //!
+//! `claimed_epochs`: the newest epochs that were claimed with, in some rows so
+//! that claims do not wait for each other. What the sequence of epochs says is
+//! ahead of what was used: after a crash, and on a standby that is promoted.
+//!
 //! `backup_prefixes`: every place in the bucket that a claim of a backup's
 //! operation wrote to, recorded before it is written. Nothing else is deleted.
 
@@ -16,6 +20,12 @@ ALTER TABLE deployment
     ADD COLUMN recovery_since  timestamptz,
     ADD COLUMN recovery_reason text NOT NULL DEFAULT '',
     ADD COLUMN bucket_marked_at timestamptz;
+CREATE TABLE claimed_epochs (
+    slot  integer PRIMARY KEY,
+    epoch bigint NOT NULL
+);
+INSERT INTO claimed_epochs (slot, epoch)
+    SELECT 0, coalesce(pg_sequence_last_value('operation_epochs'::regclass), 0);
 CREATE TABLE backup_prefixes (
     prefix     text PRIMARY KEY,
     backup_id  uuid NOT NULL REFERENCES backups (id) ON DELETE CASCADE,
@@ -28,6 +38,7 @@ INSERT INTO backup_prefixes (prefix, backup_id)
 
 const DOWN: &str = "
 DROP TABLE backup_prefixes;
+DROP TABLE claimed_epochs;
 ALTER TABLE deployment
     DROP COLUMN recovery_since, DROP COLUMN recovery_reason,
     DROP COLUMN bucket_marked_at;

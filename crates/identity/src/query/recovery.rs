@@ -27,7 +27,7 @@ pub struct Standing {
 /// What the identity database says of itself now.
 pub async fn standing(db: &impl ConnectionTrait) -> Result<Standing> {
     let sql = "SELECT d.plane, d.bucket_marked_at IS NOT NULL AS bucket_marked, d.recovery_since, d.recovery_reason,
-            coalesce(pg_sequence_last_value('operation_epochs'::regclass), 0) AS newest_epoch,
+            (SELECT coalesce(max(epoch), 0) FROM claimed_epochs) AS newest_epoch,
             (SELECT c.system_identifier FROM pg_control_system() c) || '/' ||
             (SELECT oid FROM pg_database WHERE datname = current_database()) AS instance
         FROM deployment d";
@@ -79,6 +79,11 @@ pub async fn release(txn: &impl ConnectionTrait, newest: i64) -> Result<()> {
     txn.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, epochs, values))
         .await
         .during("raise epochs")?;
+    let newest_epoch = "UPDATE claimed_epochs SET epoch = greatest(epoch, $1) WHERE slot = 0";
+    let values = [newest.into()];
+    txn.execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, newest_epoch, values))
+        .await
+        .during("raise newest epoch")?;
     let forget = "DELETE FROM backup_prefixes p USING backups b
         WHERE b.id = p.backup_id AND b.state = 'CREATING'";
     txn.execute_unprepared(forget).await.during("forget backup prefixes")?;

@@ -57,7 +57,8 @@ pub async fn delete(db: &impl ConnectionTrait, name: &str) -> Result<()> {
 }
 
 impl OrgScope<'_> {
-    /// Records that `name` is kept for `retention` from now on.
+    /// Records that `name` is kept for `retention` from now on. A clock that is
+    /// behind what was found right before does not shorten that.
     pub async fn put_tombstone(
         &self,
         db: &impl ConnectionTrait,
@@ -66,7 +67,8 @@ impl OrgScope<'_> {
         retention: Duration,
     ) -> Result<()> {
         let sql = "INSERT INTO tombstones (name, tenant_id, org_id, operation_id, expires_at)
-            VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5))
+            VALUES ($1, $2, $3, $4, make_interval(secs => $5)
+                + greatest(now(), (SELECT vetted_at FROM clock)))
             ON CONFLICT (name) DO UPDATE SET expires_at = excluded.expires_at";
         let values = [
             name.as_str().into(),

@@ -103,7 +103,8 @@ impl App {
         let server = self.server.clone().of_plane(&standing.plane.to_string());
         let holder = server.recorded_holder().await;
         let holder = holder.map_err(|e| Error::precondition("SERVER_UNUSABLE", chain(&e)))?;
-        if holder.as_ref() == Some(&standing.instance) {
+        let held_by_another = holder.is_some_and(|holder| holder != standing.instance);
+        if !held_by_another {
             let message = "this identity database holds the databases of its plane: it is no copy";
             return Err(Error::precondition("NOT_A_COPY", message));
         }

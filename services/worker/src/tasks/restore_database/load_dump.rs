@@ -31,7 +31,10 @@ impl Step<Deps> for LoadDump {
             operation: Some(run.id().to_string()),
             ..deps.marker(Kind::Restore, &manifest.facts.bundle_fingerprint)
         };
-        let mut lane = deps.lane(run).await?;
+        // The org's database remembers this restore, though it is not touched yet: an
+        // identity database that knows less is noticed.
+        let target = crate::deps::name(&deps.database(run).await?.name)?;
+        let mut lane = deps.database_lane(run, &target).await?;
         if is_swapped(deps, run).await? {
             lane.close().await;
             return Ok(Outcome::Advance);
