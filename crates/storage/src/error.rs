@@ -130,7 +130,7 @@ impl Error {
     }
 
     /// Whether the server says that what arrived is not what was sent.
-    pub(crate) fn is_changed_on_the_way(&self) -> bool {
+    pub(crate) fn is_digest_mismatch(&self) -> bool {
         self.answered().is_some_and(|(_, code)| is_digest(code))
     }
 

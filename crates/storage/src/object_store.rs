@@ -21,7 +21,7 @@ use aws_sdk_s3::{
 use crate::{
     Cause, Error, Result, S3Settings, Subject, Timeouts, client::connect, error::from_sdk,
 };
-use delete::DeleteWay;
+use delete::DeleteSupport;
 use fence::Fence;
 pub use upload::{PART_BYTES, Upload};
 pub use write::ObjectHeaders;
@@ -35,7 +35,7 @@ pub struct ObjectStore {
     timeouts: Timeouts,
     fence: Fence,
     /// How this server takes many deletes, as far as it is known.
-    delete_way: Arc<DeleteWay>,
+    delete_support: Arc<DeleteSupport>,
     /// Whether the bucket is known to be there: then nobody makes it again.
     bucket_expected: Arc<AtomicBool>,
 }
@@ -64,7 +64,7 @@ impl ObjectStore {
             endpoint: settings.endpoint_url.clone().unwrap_or_else(aws),
             timeouts,
             fence: Fence::default(),
-            delete_way: Arc::default(),
+            delete_support: Arc::default(),
             bucket_expected: Arc::default(),
         }
     }

@@ -25,27 +25,28 @@ const OPERATION: &str = "DeleteObjects";
 
 /// How a server takes many deletes; clones of a client share it.
 #[derive(Debug, Default)]
-pub(super) struct DeleteWay(AtomicU8);
+pub(super) struct DeleteSupport(AtomicU8);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum DeleteMethod {
     Checksum,
     ContentMd5,
     Single,
 }
 
-/// The ways in the order in which they are tried.
-const WAYS: [Way; 3] = [Way::Checksum, Way::ContentMd5, Way::Single];
+/// The methods in the order in which they are tried.
+const METHODS: [DeleteMethod; 3] =
+    [DeleteMethod::Checksum, DeleteMethod::ContentMd5, DeleteMethod::Single];
 
-impl DeleteWay {
+impl DeleteSupport {
     /// What is left to try.
-    fn left(&self) -> &'static [Way] {
-        &WAYS[usize::from(self.0.load(Ordering::Relaxed)).min(WAYS.len() - 1)..]
+    fn left(&self) -> &'static [DeleteMethod] {
+        &METHODS[usize::from(self.0.load(Ordering::Relaxed)).min(METHODS.len() - 1)..]
     }
 
-    fn remember(&self, way: Way) {
-        if self.0.swap(way as u8, Ordering::Relaxed) != way as u8 {
-            tracing::info!(?way, "the S3 server does not take DeleteObjects as it is today");
+    fn remember(&self, method: DeleteMethod) {
+        if self.0.swap(method as u8, Ordering::Relaxed) != method as u8 {
+            tracing::info!(?method, "the S3 server does not take DeleteObjects as it is today");
         }
     }
 }
@@ -83,19 +84,25 @@ impl ObjectStore {
     }
 
     async fn delete_batch(&self, prefix: &str, batch: &[Object]) -> Result<()> {
-        let ways = self.delete_way.left();
-        for (at, way) in ways.iter().enumerate() {
-            let deleted = match way {
-                Way::Single => self.delete_each(batch).await,
-                way => self.delete_objects(prefix, batch, *way).await,
+        let methods = self.delete_support.left();
+        for (at, method) in methods.iter().enumerate() {
+            let deleted = match method {
+                DeleteMethod::Single => self.delete_each(batch).await,
+                method => self.delete_objects(prefix, batch, *method).await,
             };
             match deleted {
-                Err(error) if at + 1 < ways.len() && is_not_taken(&error) => {
+                Err(error) if at + 1 < methods.len() && is_not_taken(&error) => {
                     let (bucket, error) = (&self.bucket, &error as &dyn std::error::Error);
-                    tracing::debug!(bucket, prefix, ?way, error, "trying another way to delete");
+                    tracing::debug!(
+                        bucket,
+                        prefix,
+                        ?method,
+                        error,
+                        "trying another method to delete"
+                    );
                 }
                 Ok(()) => {
-                    self.delete_way.remember(*way);
+                    self.delete_support.remember(*method);
                     return Ok(());
                 }
                 Err(error) => return Err(error),
@@ -113,7 +120,12 @@ impl ObjectStore {
         stream::iter(deletes).buffer_unordered(PARALLEL).try_collect().await
     }
 
-    async fn delete_objects(&self, prefix: &str, batch: &[Object], way: Way) -> Result<()> {
+    async fn delete_objects(
+        &self,
+        prefix: &str,
+        batch: &[Object],
+        method: DeleteMethod,
+    ) -> Result<()> {
         self.check_fence(OPERATION, prefix)?;
         let invalid = |error: aws_sdk_s3::error::BuildError| {
             self.failed(OPERATION, prefix, Cause::Invalid(error.to_string()))
@@ -126,8 +138,8 @@ impl ObjectStore {
         let delete =
             Delete::builder().set_objects(Some(keys)).quiet(true).build().map_err(invalid)?;
         let request = self.client.delete_objects().bucket(&self.bucket).delete(delete).customize();
-        let request = match way {
-            Way::ContentMd5 => request.mutate_request(use_content_md5),
+        let request = match method {
+            DeleteMethod::ContentMd5 => request.mutate_request(use_content_md5),
             _ => request,
         };
         let answer = request.send().await.map_err(|e| self.refused(OPERATION, prefix, e))?;

@@ -71,7 +71,7 @@ impl ObjectStore {
                     self.ensure_bucket().await?;
                     made = true;
                 }
-                Err(error) if error.is_changed_on_the_way() && attempt < ATTEMPTS => {
+                Err(error) if error.is_digest_mismatch() && attempt < ATTEMPTS => {
                     self.warn_of_change(operation, key, &error);
                     attempt += 1;
                 }
